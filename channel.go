@@ -1,0 +1,159 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// channel is the I/O of one connection: it reads and writes frames, and knows
+// nothing of streams. A client or a server connection owns it, receives its
+// frames as a frameReceiver, and decides when it ends.
+//
+//	net.Conn ── rawConn (kernel sockets on Linux) or plain Read and Write
+//	   │ bytes
+//	channel ── assembler: bytes → frames     writer: frames → bytes
+//	   │ frames
+//	Client, serverConn
+type channel struct {
+	*writer
+
+	in assembler
+
+	// frameTimeout is how long a frame may take to arrive once it has begun;
+	// zero is for ever.
+	frameTimeout time.Duration
+
+	// owned by receive
+	frameTimer *time.Timer
+	timedFrame uint64 // assembler.frames when frameTimer was set
+	timing     bool
+
+	closeMu sync.Mutex
+	conn    net.Conn // the one that close closes; the handshake may replace it
+	closed  bool
+}
+
+// newChannel returns a channel whose writer queues until open is called.
+// onWriteError is told once, with no lock held, that writing failed.
+func newChannel(conn net.Conn, receiver frameReceiver, onWriteError func(error), frameTimeout time.Duration) *channel {
+	return &channel{
+		writer:       newWriter(onWriteError),
+		in:           assembler{receiver: receiver},
+		frameTimeout: frameTimeout,
+		conn:         conn,
+	}
+}
+
+// open lets frames flow over conn, which is the connection itself or what a
+// handshake made of it.
+func (ch *channel) open(conn net.Conn) *rawConn {
+	ch.closeMu.Lock()
+	ch.conn = conn
+	closed := ch.closed
+	ch.closeMu.Unlock()
+	if closed {
+		conn.Close()
+	}
+	raw := newRawConn(conn)
+	ch.in.whole = raw == nil
+	ch.in.size = readBufferSizePortable
+	if raw != nil {
+		ch.in.size = readBufferSize
+	}
+	ch.start(conn, raw)
+	return raw
+}
+
+// receive reads frames from conn and passes them to the receiver until the
+// connection ends or the receiver returns an error; it returns the cause.
+func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
+	defer ch.in.close()
+	defer ch.stopFrameTimer()
+	for empty := 0; ; {
+		var n int
+		var err error
+		if raw != nil {
+			n, err = raw.readInto(&ch.in)
+		} else {
+			n, err = conn.Read(ch.in.space())
+		}
+		if n > 0 {
+			if err := ch.in.advance(n); err != nil {
+				return err
+			}
+			ch.timeFrame()
+		}
+		if err != nil {
+			return ch.readError(err)
+		}
+		if empty++; n > 0 {
+			empty = 0
+		} else if empty == maxEmptyReads {
+			return io.ErrNoProgress
+		}
+	}
+}
+
+// maxEmptyReads is how often in a row a Read may return neither bytes nor an
+// error.
+const maxEmptyReads = 100
+
+// timeFrame sees to it that a frame which has begun to arrive does so in time.
+func (ch *channel) timeFrame() {
+	if ch.frameTimeout <= 0 {
+		return
+	}
+	if !ch.in.partial() {
+		ch.stopFrameTimer()
+		return
+	}
+	if ch.timing && ch.timedFrame == ch.in.frames {
+		return
+	}
+	ch.timing, ch.timedFrame = true, ch.in.frames
+	if ch.frameTimer == nil {
+		ch.frameTimer = time.AfterFunc(ch.frameTimeout, ch.frameLate)
+		return
+	}
+	ch.frameTimer.Reset(ch.frameTimeout)
+}
+
+func (ch *channel) stopFrameTimer() {
+	if ch.timing {
+		ch.frameTimer.Stop()
+		ch.timing = false
+	}
+}
+
+// frameLate runs when frameTimer fires.
+func (ch *channel) frameLate() {
+	ch.fail(fmt.Errorf("frame incomplete after %v: %w", ch.frameTimeout, ErrProtocol))
+}
+
+// readError says what err, from the connection's Read, ended.
+func (ch *channel) readError(err error) error {
+	if errors.Is(err, io.EOF) && ch.in.partial() {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// close closes the connection and ends the writer, which releases every sender
+// and the reader. It may be called more than once, from any goroutine.
+func (ch *channel) close(cause error) {
+	ch.end(cause)
+	ch.closeMu.Lock()
+	conn, first := ch.conn, !ch.closed
+	ch.closed = true
+	ch.closeMu.Unlock()
+	if first {
+		conn.Close()
+	}
+}

@@ -1,0 +1,270 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"sync"
+	"time"
+)
+
+// writeFailedGrace is how long a client goes on reading after a write has
+// failed: the answers to earlier calls may be on their way.
+const writeFailedGrace = time.Second
+
+// Client makes calls and opens streams on one connection. Its methods may be
+// called from several goroutines at once.
+type Client struct {
+	*channel
+
+	// immutable after NewClient
+	config clientConfig
+
+	onCloseDone chan struct{} // closed when config.onClose has returned
+	budget      sharedBudget
+	calls       sync.Pool // of *clientCall
+
+	// mu is taken after writer.mu.
+	mu      sync.Mutex
+	pending map[uint32]pendingStream // nil when the client has ended
+	ended   bool
+	nextID  uint64 // odd; beyond 32 bits when all are used up
+	grace   *time.Timer
+}
+
+// pendingStream is a call or a stream that waits for frames. Its methods are
+// called by the goroutine that reads, and must not wait.
+type pendingStream interface {
+	// receiveFrame takes a frame; buf is as for frameReceiver. It reports
+	// whether this was the last frame of the stream, which the table then
+	// forgets.
+	receiveFrame(h frameHeader, payload []byte, buf *buffer) (last bool)
+
+	// fail ends the stream: there will be no frame.
+	fail(err error)
+}
+
+// NewClient returns a client for conn, which it owns from then on, and starts
+// to read. conn may be any net.Conn: a socket, a pipe, one end of a
+// multiplexer.
+func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
+	c := &Client{
+		config:      defaultClientConfig(),
+		onCloseDone: make(chan struct{}),
+		pending:     map[uint32]pendingStream{},
+		nextID:      1,
+	}
+	for _, opt := range opts {
+		opt(c)
+	}
+	c.config.unary = chainUnaryClient(c.config.unaryChain)
+	c.budget.limit = int64(c.config.budget.perConnection)
+	c.channel = newChannel(conn, c, c.writeFailed, 0)
+	if c.config.handshaker == nil {
+		go c.run(conn, c.open(conn))
+	} else {
+		go c.runHandshake(conn)
+	}
+	return c
+}
+
+// runHandshake is run for a client with a handshaker.
+func (c *Client) runHandshake(conn net.Conn) {
+	wrapped, _, err := handshake(context.Background(), c.config.handshaker, c.config.handshakeTimeout, conn)
+	if err != nil {
+		if c.shut(err) {
+			c.config.logger.Error("ttrpc: client handshake failed", "error", err)
+		}
+		return
+	}
+	c.run(wrapped, c.open(wrapped))
+}
+
+// run is the client's goroutine, started by NewClient: it reads until the
+// connection ends. When it returns, nothing is pending.
+func (c *Client) run(conn net.Conn, raw *rawConn) {
+	err := c.receive(conn, raw)
+	if c.shut(err) && !errors.Is(err, io.EOF) {
+		c.config.logger.Debug("ttrpc: connection ended", "error", err)
+	}
+}
+
+// Close closes the connection; pending calls and streams get ErrClosed. It does
+// not wait for them, nor for the function of WithOnClose. It returns nil, and
+// may be called more than once, by that function too.
+func (c *Client) Close() error {
+	c.shut(ErrClosed)
+	return nil
+}
+
+// UserOnCloseWait waits until the function of WithOnClose has returned, or
+// until ctx ends, whose error it returns then.
+func (c *Client) UserOnCloseWait(ctx context.Context) error {
+	select {
+	case <-c.onCloseDone:
+		return nil
+	default:
+	}
+	select {
+	case <-c.onCloseDone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// shut ends the client: it is the one place where that happens. It reports
+// whether this was the first cause.
+func (c *Client) shut(cause error) bool {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return false
+	}
+	c.ended = true
+	pending := c.pending
+	c.pending = nil
+	if c.grace != nil {
+		c.grace.Stop()
+	}
+	c.mu.Unlock()
+	for _, p := range pending {
+		p.fail(ErrClosed)
+	}
+	c.close(cause)
+	go c.afterClose()
+	return true
+}
+
+// afterClose runs the user's function, in a goroutine that shut starts.
+func (c *Client) afterClose() {
+	defer close(c.onCloseDone)
+	if c.config.onClose != nil {
+		c.config.onClose()
+	}
+}
+
+// writeFailed is told by the writer that nothing can be sent any more.
+func (c *Client) writeFailed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		c.grace = time.AfterFunc(writeFailedGrace, func() { c.shut(err) })
+	}
+}
+
+// register gives p a place in the table, and the next stream id, which it
+// stores in id first. It is called with the writer locked, so ids go out in
+// ascending order.
+func (c *Client) register(p pendingStream, id *uint32) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ended:
+		return ErrClosed
+	case c.nextID > math.MaxUint32:
+		go c.shut(errOutOfIDs)
+		return ErrClosed
+	}
+	*id = uint32(c.nextID)
+	c.pending[*id] = p
+	c.nextID += 2
+	return nil
+}
+
+// errOutOfIDs ends a connection on which every stream id has been used: the
+// caller has to make a new one.
+var errOutOfIDs = errors.New("stream ids used up")
+
+// forget takes the stream of that id out of the table, and reports whether it
+// was there: if not, it has been given its last frame, or has failed.
+func (c *Client) forget(id uint32) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.pending[id]; !ok {
+		return false
+	}
+	delete(c.pending, id)
+	return true
+}
+
+// inFlight returns the number of pending calls and streams.
+func (c *Client) inFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending)
+}
+
+// cancelStream tells the server that nobody waits for the stream any more, and
+// whether that is because of the deadline. PROTOCOL.md, "Cancel".
+func (c *Client) cancelStream(id uint32, cause error) {
+	h := frameHeader{streamID: id, typ: frameCancel}
+	if errors.Is(cause, context.DeadlineExceeded) {
+		h.flags = flagDeadline
+	}
+	f := outFrame{b: make([]byte, frameHeaderLength)}
+	putFrameHeader(f.b, h)
+	c.post(f)
+}
+
+// receiveFrame is the frameReceiver of a client. What belongs to no pending
+// stream is dropped: it is late, or for nobody.
+func (c *Client) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
+	c.mu.Lock()
+	p := c.pending[h.streamID]
+	c.mu.Unlock()
+	if p == nil {
+		buf.release()
+		return nil
+	}
+	if _, unary := p.(*clientCall); unary {
+		// One frame ends a call. Who takes it out of the table owns its end.
+		if !c.forget(h.streamID) {
+			buf.release()
+			return nil
+		}
+		p.receiveFrame(h, payload, buf)
+		return nil
+	}
+	if p.receiveFrame(h, payload, buf) {
+		c.forget(h.streamID)
+	}
+	return nil
+}
+
+// receiveOversized is the frameReceiver of a client, too.
+func (c *Client) receiveOversized(h frameHeader) error {
+	c.mu.Lock()
+	p := c.pending[h.streamID]
+	delete(c.pending, h.streamID)
+	c.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	p.fail(oversizedStatus(int(h.length)).Err())
+	if h.typ == frameData {
+		c.cancelStream(h.streamID, nil)
+	}
+	return nil
+}
+
+// timeoutNano returns what a Request says of ctx's deadline; an error if that
+// has passed.
+func timeoutNano(ctx context.Context) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 0, nil
+	}
+	if left := time.Until(deadline); left > 0 {
+		return left.Nanoseconds(), nil
+	}
+	return 0, context.DeadlineExceeded
+}

@@ -1,0 +1,307 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import (
+	"unicode/utf8"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+)
+
+// The envelope is the Request or Response message around a user's message
+// (PROTOCOL.md, "Request", "Response"). Every call writes and reads two of
+// them, so this is done by hand, in one pass and in place. Whatever is out of
+// the ordinary (malformed, invalid UTF-8, a repeated message) is left to
+// google.golang.org/protobuf, which so decides every doubtful case.
+
+// Field numbers of the envelope's messages.
+const (
+	requestService  protowire.Number = 1
+	requestMethod   protowire.Number = 2
+	requestPayload  protowire.Number = 3
+	requestTimeout  protowire.Number = 4
+	requestMetadata protowire.Number = 5
+
+	responseStatus  protowire.Number = 1
+	responsePayload protowire.Number = 2
+
+	keyValueKey   protowire.Number = 1
+	keyValueValue protowire.Number = 2
+)
+
+// outRequest is a Request about to be encoded.
+type outRequest struct {
+	service, method string
+	payload         encoding
+	hasPayload      bool // the field is there, if only empty
+	timeoutNano     int64
+	md              MD
+}
+
+// stringFieldSize is the encoded size of a string field with a number below 16;
+// the empty string is left out.
+func stringFieldSize(s string) int {
+	if s == "" {
+		return 0
+	}
+	return 1 + protowire.SizeBytes(len(s))
+}
+
+func appendStringField(b []byte, num protowire.Number, s string) []byte {
+	if s == "" {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	return protowire.AppendString(b, s)
+}
+
+// size returns the encoded size of r.
+func (r *outRequest) size() int {
+	n := stringFieldSize(r.service) + stringFieldSize(r.method)
+	if r.hasPayload {
+		n += 1 + protowire.SizeBytes(r.payload.size)
+	}
+	if r.timeoutNano != 0 {
+		n += 1 + protowire.SizeVarint(uint64(r.timeoutNano))
+	}
+	for key, values := range r.md {
+		for _, value := range values {
+			n += 1 + protowire.SizeBytes(stringFieldSize(key)+stringFieldSize(value))
+		}
+	}
+	return n
+}
+
+// append encodes r behind b.
+func (r *outRequest) append(b []byte) ([]byte, error) {
+	if err := r.checkText(); err != nil {
+		return b, err
+	}
+	b = appendStringField(b, requestService, r.service)
+	b = appendStringField(b, requestMethod, r.method)
+	if r.hasPayload {
+		b = protowire.AppendTag(b, requestPayload, protowire.BytesType)
+		b = protowire.AppendVarint(b, uint64(r.payload.size))
+		var err error
+		if b, err = r.payload.append(b); err != nil {
+			return b, err
+		}
+	}
+	if r.timeoutNano != 0 {
+		b = protowire.AppendTag(b, requestTimeout, protowire.VarintType)
+		b = protowire.AppendVarint(b, uint64(r.timeoutNano))
+	}
+	for key, values := range r.md {
+		for _, value := range values {
+			b = protowire.AppendTag(b, requestMetadata, protowire.BytesType)
+			b = protowire.AppendVarint(b, uint64(stringFieldSize(key)+stringFieldSize(value)))
+			b = appendStringField(b, keyValueKey, key)
+			b = appendStringField(b, keyValueValue, value)
+		}
+	}
+	return b, nil
+}
+
+// checkText returns protobuf's own error if a string of r is not valid UTF-8.
+func (r *outRequest) checkText() error {
+	ok := utf8.ValidString(r.service) && utf8.ValidString(r.method)
+	for key, values := range r.md {
+		ok = ok && utf8.ValidString(key)
+		for _, value := range values {
+			ok = ok && utf8.ValidString(value)
+		}
+	}
+	if ok {
+		return nil
+	}
+	_, err := proto.Marshal(&Request{Service: r.service, Method: r.method, Metadata: r.md.keyValues()})
+	return err
+}
+
+// inRequest is a decoded Request. Its slices lie in the bytes it was decoded
+// from.
+type inRequest struct {
+	service, method []byte
+	payload         []byte
+	hasPayload      bool // the field was there, if only empty
+	timeoutNano     int64
+	md              MD
+}
+
+// parseRequest decodes a Request.
+func parseRequest(b []byte) (inRequest, error) {
+	var r inRequest
+	if r.parse(b) && utf8.Valid(r.service) && utf8.Valid(r.method) {
+		return r, nil
+	}
+	var req Request
+	if err := proto.Unmarshal(b, &req); err != nil {
+		return inRequest{}, err
+	}
+	r = inRequest{
+		service:     []byte(req.Service),
+		method:      []byte(req.Method),
+		payload:     req.Payload,
+		hasPayload:  req.Payload != nil,
+		timeoutNano: req.TimeoutNano,
+	}
+	for _, kv := range req.Metadata {
+		r.addMetadata(kv.GetKey(), kv.GetValue())
+	}
+	return r, nil
+}
+
+// parse reports whether b was decoded; if not, it is protobuf's turn.
+func (r *inRequest) parse(b []byte) bool {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+		switch {
+		case typ == protowire.BytesType && num <= requestMetadata && num != requestTimeout:
+			v, n := protowire.ConsumeBytes(b)
+			if n < 0 || !r.setBytes(num, v) {
+				return false
+			}
+			b = b[n:]
+		case typ == protowire.VarintType && num == requestTimeout:
+			v, n := protowire.ConsumeVarint(b)
+			if n < 0 {
+				return false
+			}
+			r.timeoutNano = int64(v)
+			b = b[n:]
+		default: // a field of a later version
+			n := protowire.ConsumeFieldValue(num, typ, b)
+			if n < 0 {
+				return false
+			}
+			b = b[n:]
+		}
+	}
+	return true
+}
+
+// setBytes stores a length-delimited field.
+func (r *inRequest) setBytes(num protowire.Number, v []byte) bool {
+	switch num {
+	case requestService:
+		r.service = v
+	case requestMethod:
+		r.method = v
+	case requestPayload:
+		r.payload, r.hasPayload = v, true
+	case requestMetadata:
+		return r.parseKeyValue(v)
+	}
+	return true
+}
+
+// parseKeyValue decodes one entry of the metadata.
+func (r *inRequest) parseKeyValue(b []byte) bool {
+	var key, value []byte
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 || typ != protowire.BytesType || num > keyValueValue {
+			return false
+		}
+		v, m := protowire.ConsumeBytes(b[n:])
+		if m < 0 || !utf8.Valid(v) {
+			return false
+		}
+		if num == keyValueKey {
+			key = v
+		} else {
+			value = v
+		}
+		b = b[n+m:]
+	}
+	r.addMetadata(string(key), string(value))
+	return true
+}
+
+func (r *inRequest) addMetadata(key, value string) {
+	if r.md == nil {
+		r.md = MD{}
+	}
+	r.md.Append(key, value)
+}
+
+// responseSize is the encoded size of a Response with a payload of n bytes and
+// no status, which is success.
+func responseSize(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 1 + protowire.SizeBytes(n)
+}
+
+// appendResponse encodes a Response that carries payload and no status.
+func appendResponse(b []byte, payload encoding) ([]byte, error) {
+	if payload.size == 0 {
+		return b, nil
+	}
+	b = protowire.AppendTag(b, responsePayload, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(payload.size))
+	return payload.append(b)
+}
+
+// inResponse is a decoded Response. Its payload lies in the bytes it was
+// decoded from.
+type inResponse struct {
+	status  *spb.Status // nil for success, mostly
+	payload []byte
+}
+
+// parseResponse decodes a Response.
+func parseResponse(b []byte) (inResponse, error) {
+	var r inResponse
+	if r.parse(b) {
+		return r, nil
+	}
+	var resp Response
+	if err := proto.Unmarshal(b, &resp); err != nil {
+		return inResponse{}, err
+	}
+	return inResponse{status: resp.Status, payload: resp.Payload}, nil
+}
+
+// parse reports whether b was decoded; if not, it is protobuf's turn.
+func (r *inResponse) parse(b []byte) bool {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+		if typ != protowire.BytesType || num > responsePayload {
+			if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
+				return false
+			}
+			b = b[n:]
+			continue
+		}
+		v, n := protowire.ConsumeBytes(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+		if num == responsePayload {
+			r.payload = v
+			continue
+		}
+		if r.status != nil {
+			return false // parts of one message: they want merging
+		}
+		r.status = new(spb.Status)
+		if proto.Unmarshal(v, r.status) != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Handshaker takes a new connection before any frame is read from or written to
+// it: to check who is there, to negotiate, to encrypt.
+type Handshaker interface {
+	// Handshake returns the connection to use from then on, which is conn or
+	// one that wraps it, and anything that it wants to tell about the peer:
+	// on a server, handlers find that in Peer.AuthInfo.
+	//
+	// An error refuses the connection: conn is closed, the other end gets
+	// ErrClosed, and a line is logged.
+	//
+	// It runs in a goroutine of the connection's own, so it may block without
+	// delaying others, until ctx ends (see WithServerHandshakeTimeout and
+	// WithClientHandshakeTimeout). conn is then closed under it. Closing conn
+	// otherwise is not its business.
+	Handshake(ctx context.Context, conn net.Conn) (net.Conn, any, error)
+}
+
+// defaultHandshakeTimeout is for both ends.
+const defaultHandshakeTimeout = 10 * time.Second
+
+// handshake runs h on conn, for at most timeout unless that is zero. A nil h
+// accepts the connection as it is.
+func handshake(ctx context.Context, h Handshaker, timeout time.Duration, conn net.Conn) (net.Conn, any, error) {
+	if h == nil {
+		return conn, nil, nil
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	// A Handshaker that is stuck in Read or Write does not see ctx.
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	wrapped, info, err := h.Handshake(ctx, conn)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err == nil && wrapped == nil {
+		err = fmt.Errorf("handshaker %T returned no connection", h)
+	}
+	return wrapped, info, err
+}

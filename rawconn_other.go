@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux || ttrpc_portable
+
+package ttrpc
+
+import "net"
+
+// rawConn does not exist here: every connection takes the portable path.
+type rawConn struct{}
+
+func newRawConn(net.Conn) *rawConn { return nil }
+
+func (*rawConn) readInto(*assembler) (int, error) { panic("ttrpc: no rawConn on this system") }
+
+func (*rawConn) tryWrite([]byte) (int, error) { panic("ttrpc: no rawConn on this system") }

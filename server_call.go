@@ -1,0 +1,370 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// serverCall is one call that a server has received, unary or, with stream set,
+// a stream. It is also the context of its handler.
+//
+// It is answered once: by what the handler returns, or before that by its
+// deadline, by an offence of the client's, or by the client's having cancelled
+// it, which is answered by silence. The handler then runs on, for nobody, until
+// it sees that its context has ended.
+type serverCall struct {
+	callContext
+
+	// immutable once the handler has been started
+	sc     *serverConn
+	id     uint32
+	method *method
+	stream *serverStream
+	timer  *time.Timer // runs expire; nil without a deadline
+
+	goroutine atomic.Uint64 // the one that runs the handler
+
+	// payloadMu is held while the payload is decoded.
+	payloadMu sync.Mutex
+	payload   []byte
+	buf       *buffer // what payload lies in, or nil
+	returned  bool    // the handler has
+
+	// guarded by sc.mu
+	answered   bool
+	inShutdown bool // the handler is in Server.Shutdown
+
+	ending bool // set by onSend for finish
+}
+
+// serverCallKey is where a handler's context has its call.
+type serverCallKey struct{}
+
+// smallPayload is the largest request for which a slice of its own is cheaper
+// than a pooled buffer.
+const smallPayload = 512
+
+// errAnswered says that a call needs no answer any more.
+var errAnswered = errors.New("call has been answered")
+
+func newServerCall(sc *serverConn, id uint32, req *inRequest) *serverCall {
+	call := &serverCall{sc: sc, id: id}
+	call.values, call.peer, call.md = sc.context, sc.peer, req.md
+	return call
+}
+
+// Value is callContext's, and finds the call itself.
+func (c *serverCall) Value(key any) any {
+	if _, ok := key.(serverCallKey); ok {
+		return c
+	}
+	return c.callContext.Value(key)
+}
+
+// keepPayload stores the request until the handler has returned. payload lies
+// in buf or, if that is nil, in memory that is about to be used otherwise.
+func (c *serverCall) keepPayload(payload []byte, buf *buffer) {
+	switch {
+	case buf != nil:
+		c.payload, c.buf = payload, buf
+	case len(payload) <= smallPayload:
+		c.payload = append([]byte(nil), payload...)
+	default:
+		c.buf = copyBuffer(payload)
+		c.payload = c.buf.b
+	}
+}
+
+func (c *serverCall) releasePayload() {
+	c.payloadMu.Lock()
+	defer c.payloadMu.Unlock()
+	c.buf.release()
+	c.payload, c.buf, c.returned = nil, nil, true
+}
+
+// unmarshal is the Unmarshaler that the handler is given.
+func (c *serverCall) unmarshal(into any) error {
+	c.payloadMu.Lock()
+	defer c.payloadMu.Unlock()
+	if c.returned {
+		return status.Error(codes.Internal, "ttrpc: request used after its handler returned")
+	}
+	return c.sc.server.decodeRequest(c.payload, into)
+}
+
+// decodeRequest decodes what a client sent; its errors are statuses.
+func (s *Server) decodeRequest(b []byte, into any) error {
+	err := s.config.codec.unmarshal(b, into)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errUnknownMessage):
+		return status.Errorf(codes.Internal, "ttrpc: error unsupported request type: %T", into)
+	}
+	return status.Errorf(codes.Internal, "ttrpc: error unmarshalling payload: %v", err.Error())
+}
+
+// prepareResponse measures what a handler sends; its errors are statuses.
+func (s *Server) prepareResponse(m any) (encoding, error) {
+	e, err := s.config.codec.prepare(m)
+	switch {
+	case err == nil:
+		return e, nil
+	case errors.Is(err, errUnknownMessage):
+		return e, status.Errorf(codes.Internal, "ttrpc: error unsupported response type: %T", m)
+	}
+	return e, marshalError(err)
+}
+
+func marshalError(err error) error {
+	return status.Errorf(codes.Internal, "ttrpc: error marshaling payload: %v", err.Error())
+}
+
+// startDeadline sets the deadline that came with the request, if one did.
+func (c *serverCall) startDeadline(timeoutNano int64) {
+	if timeoutNano == 0 {
+		return
+	}
+	timeout := time.Duration(timeoutNano)
+	c.deadline = time.Now().Add(timeout)
+	if timeout < 0 {
+		c.expire()
+		return
+	}
+	c.timer = time.AfterFunc(timeout, c.expire)
+}
+
+// expire answers the call at its deadline, in a goroutine of the timer's.
+func (c *serverCall) expire() {
+	if c.takeAnswer() {
+		c.sc.postResponse(c.id, statusFromError(context.DeadlineExceeded))
+		c.abandon(context.DeadlineExceeded)
+	}
+}
+
+// takeAnswer reports whether the call has yet to be answered; it is then the
+// caller's to do.
+func (c *serverCall) takeAnswer() bool {
+	c.sc.mu.Lock()
+	defer c.sc.mu.Unlock()
+	if c.answered {
+		return false
+	}
+	c.answered = true
+	return true
+}
+
+// endWith answers the call with st while its handler runs, which finds its
+// context cancelled and, on a stream, gets cause from RecvMsg.
+func (c *serverCall) endWith(st *spb.Status, cause error) {
+	if c.takeAnswer() {
+		c.sc.postResponse(c.id, st)
+		if c.stream != nil {
+			c.stream.queue.finish(cause)
+		}
+		c.abandon(context.Canceled)
+	}
+}
+
+// abandon lets the handler know that nobody waits for it.
+func (c *serverCall) abandon(cause error) {
+	c.cancel(cause)
+	if c.stream != nil {
+		c.stream.queue.abort(cause)
+	}
+}
+
+// setInShutdown says that Shutdown must not wait for this call.
+func (c *serverCall) setInShutdown() {
+	c.sc.mu.Lock()
+	defer c.sc.mu.Unlock()
+	c.inShutdown = true
+}
+
+// run runs the handler and answers the call with what it returns. It is the
+// task of a worker.
+func (c *serverCall) run(w *worker) {
+	c.goroutine.Store(w.goroutine)
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		var cause any
+		if c.sc.server.config.recoverPanics {
+			cause = recover()
+		}
+		c.handlerLost(cause)
+	}()
+	result, err := c.handle()
+	returned = true
+	c.goroutine.Store(0)
+	c.finish(result, err)
+}
+
+// handle calls the interceptors and the handler.
+func (c *serverCall) handle() (any, error) {
+	config := c.sc.server.config
+	if ss := c.stream; ss != nil {
+		if config.stream != nil {
+			return config.stream(c, ss, ss.desc.info, ss.desc.Handler)
+		}
+		return ss.desc.Handler(c, ss)
+	}
+	if config.unary != nil {
+		return config.unary(c, c.unmarshal, c.method.info, c.method.handler)
+	}
+	return c.method.handler(c, c.unmarshal)
+}
+
+// handlerLost answers a call whose handler did not return: it panicked, or
+// called runtime.Goexit. Unless the panic has been recovered, the process is
+// about to end.
+func (c *serverCall) handlerLost(recovered any) {
+	c.goroutine.Store(0)
+	message := "ttrpc: handler exited without returning"
+	if recovered != nil {
+		message = fmt.Sprintf("ttrpc: handler panicked: %v", recovered)
+		c.sc.server.config.logger.Error(message, "method", c.fullMethod(), "stack", string(debug.Stack()))
+	}
+	if c.takeAnswer() {
+		c.sc.postResponse(c.id, statusFromError(status.Error(codes.Internal, message)))
+	}
+	c.release()
+	c.sc.remove(c)
+}
+
+func (c *serverCall) fullMethod() string {
+	if c.stream != nil {
+		return c.stream.desc.info.FullMethod
+	}
+	return c.method.info.FullMethod
+}
+
+// release ends what exists for the handler only.
+func (c *serverCall) release() {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.releasePayload()
+	c.abandon(context.Canceled)
+}
+
+// finish answers the call, unless that has been done, and ends it.
+func (c *serverCall) finish(result any, err error) {
+	c.release()
+	sc := c.sc
+	f, err := c.answerFrame(result, err)
+	if err == nil {
+		f.hook = c
+		mode := sendNow
+		if sc.inFlight() > 1 {
+			mode = sendShared
+		}
+		err = sc.send(context.Background(), f, mode)
+	}
+	if err != nil { // answered already, or the connection has ended
+		sc.remove(c)
+		return
+	}
+	if c.ending {
+		sc.afterRemove()
+	}
+}
+
+// onSend is the sendHook of the answer: the call leaves the table at the moment
+// that its answer is sure to be written before anything that follows from it.
+func (c *serverCall) onSend() (uint32, error) {
+	c.sc.mu.Lock()
+	defer c.sc.mu.Unlock()
+	if c.answered {
+		return 0, errAnswered
+	}
+	c.answered = true
+	c.ending = c.sc.removeLocked(c)
+	return c.id, nil
+}
+
+// answerFrame encodes what the handler has returned. Its error is ErrClosed.
+func (c *serverCall) answerFrame(result any, err error) (outFrame, error) {
+	if err == nil {
+		var f outFrame
+		if f, err = c.resultFrame(result); err == nil || errors.Is(err, ErrClosed) {
+			return f, err
+		}
+	}
+	return outFrame{b: responseFrame(0, statusFromError(err))}, nil
+}
+
+// resultFrame encodes the result of a handler that succeeded. PROTOCOL.md, "End
+// of a stream".
+func (c *serverCall) resultFrame(result any) (outFrame, error) {
+	none := isNil(result)
+	switch {
+	case c.stream == nil && none:
+		return outFrame{}, status.Error(codes.Unknown, "ttrpc: marshal called with nil")
+	case none && c.stream.desc.StreamingServer:
+		return c.sc.frame(context.Background(), frameHeader{typ: frameData, flags: flagRemoteClosed | flagNoData}, encoding{})
+	case none:
+		return c.sc.frame(context.Background(), frameHeader{typ: frameResponse}, encoding{})
+	}
+	e, err := c.sc.server.prepareResponse(result)
+	if err != nil {
+		return outFrame{}, err
+	}
+	if c.stream != nil && c.stream.desc.StreamingServer {
+		return c.sc.frame(context.Background(), frameHeader{typ: frameData, flags: flagRemoteClosed}, e)
+	}
+	return c.sc.frame(context.Background(), frameHeader{typ: frameResponse}, e)
+}
+
+// frame encodes e as the payload of a Data frame or inside that of a Response.
+// It waits for the writer's turn if it is large. Its errors are those of ctx,
+// ErrClosed, an *OversizedMessageErr, or a status for a message that cannot be
+// encoded.
+func (sc *serverConn) frame(ctx context.Context, h frameHeader, e encoding) (outFrame, error) {
+	size := e.size
+	if h.typ == frameResponse {
+		size = responseSize(size)
+	}
+	if size > messageLengthMax {
+		return outFrame{}, newOversizedMessageErr(size)
+	}
+	f, err := sc.newFrame(ctx, size)
+	if err != nil {
+		return outFrame{}, err
+	}
+	if h.typ == frameResponse {
+		f.b, err = appendResponse(f.b, e)
+	} else {
+		f.b, err = e.append(f.b)
+	}
+	if err != nil {
+		sc.discard(f)
+		return outFrame{}, marshalError(err)
+	}
+	sc.sealFrame(&f, h)
+	return f, nil
+}
+
+// isNil reports whether v is nil, or a nil pointer.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	rv := reflect.ValueOf(v)
+	return rv.Kind() == reflect.Pointer && rv.IsNil()
+}

@@ -1,0 +1,433 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// drainStall is how long a connection that is to be closed may take without the
+// peer reading anything.
+const drainStall = 10 * time.Second
+
+// errDrained ends a connection that has nothing to do any more.
+var errDrained = errors.New("nothing in flight")
+
+// serverConn is one connection of a server: it decides which call a frame
+// belongs to. What is in flight is what its table holds: a call enters when its
+// Request has been received, and leaves when its answer takes its place among
+// the frames to be written, or when its handler returns, whichever is later.
+//
+// PROTOCOL.md, "What a server does", has a row for every case in here.
+type serverConn struct {
+	*channel
+
+	// immutable
+	server  *Server
+	context context.Context // Serve's
+	budget  sharedBudget
+
+	// owned by serve, the reading goroutine
+	peer *Peer
+	ids  streamIDs
+
+	// mu is taken after Server.mu and writer.mu.
+	mu       sync.Mutex
+	calls    map[uint32]*serverCall
+	opened   bool // the handshake is over
+	draining bool // close as soon as nothing is in flight
+	ended    bool
+	removed  bool
+	stall    *time.Timer // runs checkStall while draining
+}
+
+func newServerConn(s *Server, conn net.Conn, ctx context.Context) *serverConn {
+	sc := &serverConn{
+		server:  s,
+		context: ctx,
+		budget:  sharedBudget{limit: int64(s.config.budget.perConnection)},
+	}
+	sc.channel = newChannel(conn, sc, sc.end, s.config.frameTimeout)
+	return sc
+}
+
+// serve is the connection's goroutine, started by Server.startConn: it reads
+// until the connection ends. Handlers may be running when it returns.
+func (sc *serverConn) serve(conn net.Conn) {
+	// A Serve context that has ended already does not end what comes later.
+	if sc.context.Done() != nil && sc.context.Err() == nil {
+		stop := context.AfterFunc(sc.context, sc.cancelCalls)
+		defer stop()
+	}
+	config := sc.server.config
+	wrapped, info, err := handshake(context.WithoutCancel(sc.context), config.handshaker, config.handshakeTimeout, conn)
+	if err != nil {
+		if sc.end(err); !sc.server.isStopping() {
+			config.logger.Error("ttrpc: refusing connection after handshake", "error", err)
+		}
+		return
+	}
+	sc.peer = &Peer{Addr: conn.RemoteAddr(), AuthInfo: info}
+	if !sc.setOpened() {
+		wrapped.Close()
+		return
+	}
+	err = sc.receive(wrapped, sc.open(wrapped))
+	if errors.Is(err, io.EOF) {
+		sc.inputEnded()
+		return
+	}
+	if sc.end(err); errors.Is(err, ErrProtocol) {
+		config.logger.Error("ttrpc: error receiving message", "error", err)
+	} else {
+		config.logger.Debug("ttrpc: connection ended", "error", err)
+	}
+}
+
+// setOpened notes the end of the handshake, unless the connection has ended
+// during it.
+func (sc *serverConn) setOpened() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.opened = !sc.ended
+	return sc.opened
+}
+
+// receiveFrame is the frameReceiver of a server.
+func (sc *serverConn) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
+	if h.streamID%2 == 0 {
+		buf.release()
+		sc.refuse(h.streamID, codes.InvalidArgument, "StreamID must be odd for client initiated streams")
+		return nil
+	}
+	switch h.typ {
+	case frameRequest:
+		sc.handleRequest(h, payload, buf)
+	case frameData:
+		sc.handleData(h, payload, buf)
+	case frameCancel:
+		buf.release()
+		sc.handleCancel(h)
+	default: // of a later version, or not for a server
+		buf.release()
+	}
+	return nil
+}
+
+// receiveOversized is the frameReceiver of a server, too.
+func (sc *serverConn) receiveOversized(h frameHeader) error {
+	st := oversizedStatus(int(h.length)).Proto()
+	if call, _ := sc.find(h.streamID); call != nil {
+		call.endWith(st, context.Canceled)
+		return nil
+	}
+	sc.postResponse(h.streamID, st)
+	return nil
+}
+
+// handleRequest opens a call or a stream.
+func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) {
+	if !sc.ids.use(h.streamID) {
+		buf.release()
+		sc.refuse(h.streamID, codes.InvalidArgument, "StreamID cannot be re-used and must increment")
+		return
+	}
+	req, err := parseRequest(payload)
+	if err != nil {
+		buf.release()
+		sc.refuse(h.streamID, codes.InvalidArgument, "unmarshal request error: "+err.Error())
+		return
+	}
+	method, stream, refusal := sc.server.services.find(req.service, req.method)
+	if refusal != nil {
+		buf.release()
+		sc.postResponse(h.streamID, refusal)
+		return
+	}
+	call := newServerCall(sc, h.streamID, &req)
+	if stream != nil {
+		newServerStream(call, stream, h.flags, &req, buf)
+	} else {
+		call.method = method
+		call.keepPayload(req.payload, buf)
+	}
+	if !sc.add(call) {
+		call.releasePayload()
+		return
+	}
+	call.startDeadline(req.timeoutNano)
+	sc.server.workers.run(call)
+}
+
+// add puts call into the table, or refuses it.
+func (sc *serverConn) add(call *serverCall) bool {
+	sc.mu.Lock()
+	if sc.ended {
+		sc.mu.Unlock()
+		return false
+	}
+	if limit := sc.server.config.maxCalls; len(sc.calls) >= limit {
+		sc.mu.Unlock()
+		st := status.Newf(codes.ResourceExhausted, "too many concurrent calls on this connection: limit %d", limit)
+		sc.postResponse(call.id, st.Proto())
+		return false
+	}
+	if sc.calls == nil {
+		sc.calls = map[uint32]*serverCall{}
+	}
+	sc.calls[call.id] = call
+	sc.mu.Unlock()
+	return true
+}
+
+// find returns the call of that id, or nil, and whether it has been answered.
+func (sc *serverConn) find(id uint32) (call *serverCall, answered bool) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	call = sc.calls[id]
+	return call, call != nil && call.answered
+}
+
+// handleData passes a message, or the end of the client's messages, to a
+// stream.
+func (sc *serverConn) handleData(h frameHeader, payload []byte, buf *buffer) {
+	call, answered := sc.find(h.streamID)
+	switch {
+	case call == nil:
+		buf.release()
+		sc.refuse(h.streamID, codes.InvalidArgument, "StreamID is no longer active")
+	case answered: // sent before the client knew
+		buf.release()
+	case call.stream == nil:
+		buf.release()
+		if len(payload) > 0 {
+			err := protocolErrorf("data for a unary method")
+			call.endWith(status.New(codes.InvalidArgument, "data handling error: "+err.Error()).Proto(), err)
+		}
+	default:
+		call.stream.handleData(h.flags, payload, buf)
+	}
+}
+
+// handleCancel ends a call that the client has given up. It gets no answer.
+func (sc *serverConn) handleCancel(h frameHeader) {
+	cause := context.Canceled
+	if h.flags.has(flagDeadline) {
+		cause = context.DeadlineExceeded
+	}
+	if call, _ := sc.find(h.streamID); call != nil && call.takeAnswer() {
+		call.abandon(cause)
+	}
+}
+
+// refuse answers a frame that belongs to no call, or is not fit for it.
+func (sc *serverConn) refuse(id uint32, code codes.Code, message string) {
+	sc.postResponse(id, validStatus(status.New(code, message).Proto()))
+}
+
+// postResponse queues a Response with a status, without waiting.
+func (sc *serverConn) postResponse(id uint32, st *spb.Status) {
+	sc.post(outFrame{b: responseFrame(id, st)})
+}
+
+// responseFrame encodes a Response with a status. A status that cannot be
+// encoded, or is too large, is replaced by one that says so.
+func responseFrame(id uint32, st *spb.Status) []byte {
+	b := make([]byte, frameHeaderLength, 128)
+	b, err := proto.MarshalOptions{}.MarshalAppend(b, &Response{Status: st})
+	switch {
+	case err != nil:
+		return responseFrame(id, status.New(codes.Internal, "ttrpc: error marshaling status: "+err.Error()).Proto())
+	case len(b)-frameHeaderLength > messageLengthMax:
+		return responseFrame(id, oversizedStatus(len(b)-frameHeaderLength).Proto())
+	}
+	putFrameHeader(b, frameHeader{length: uint32(len(b) - frameHeaderLength), streamID: id, typ: frameResponse})
+	return b
+}
+
+// remove takes call out of the table, because its handler has returned.
+func (sc *serverConn) remove(call *serverCall) {
+	sc.mu.Lock()
+	ending := sc.removeLocked(call)
+	sc.mu.Unlock()
+	if ending {
+		sc.afterRemove()
+	}
+}
+
+// removeLocked is remove, and reports whether afterRemove must be called once
+// no lock is held.
+func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
+	if sc.calls[call.id] == call {
+		delete(sc.calls, call.id)
+	}
+	if len(sc.calls) == 0 {
+		sc.calls = nil // an idle connection needs no table
+	}
+	return sc.draining || sc.ended
+}
+
+// afterRemove does what follows from a call's leaving a connection that is to
+// be closed, or is closed already.
+func (sc *serverConn) afterRemove() {
+	if sc.inFlight() == 0 {
+		sc.whenIdle(sc.endIfIdle)
+	}
+	sc.removeFromServer()
+	sc.server.changed.wake()
+}
+
+// inFlight returns the number of calls in the table.
+func (sc *serverConn) inFlight() int {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return len(sc.calls)
+}
+
+// cancelCalls cancels the calls that are running: Serve's context has ended.
+func (sc *serverConn) cancelCalls() {
+	for _, call := range sc.snapshot() {
+		call.abandon(context.Canceled)
+	}
+}
+
+func (sc *serverConn) snapshot() []*serverCall {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	calls := make([]*serverCall, 0, len(sc.calls))
+	for _, call := range sc.calls {
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+// inputEnded is called when the client will send nothing more. Mostly it is
+// gone; but it may have closed only its side, and still read: what the handlers
+// make of their cancelled contexts is written if it can be.
+func (sc *serverConn) inputEnded() {
+	sc.cancelCalls()
+	sc.drain()
+}
+
+// drain has the connection closed as soon as nothing is in flight.
+func (sc *serverConn) drain() {
+	sc.mu.Lock()
+	if sc.ended {
+		sc.mu.Unlock()
+		return
+	}
+	opened, idle := sc.opened, len(sc.calls) == 0
+	if !sc.draining {
+		sc.draining = true
+		written := sc.progress.Load()
+		sc.stall = time.AfterFunc(drainStall, func() { sc.checkStall(written) })
+	}
+	sc.mu.Unlock()
+	switch {
+	case !opened:
+		sc.end(errDrained)
+	case idle:
+		sc.whenIdle(sc.endIfIdle)
+	}
+}
+
+// checkStall ends a draining connection if its peer has read nothing since it
+// last looked.
+func (sc *serverConn) checkStall(before uint64) {
+	written := sc.progress.Load()
+	if written == before && sc.busy() {
+		sc.end(errPeerNotReading)
+		return
+	}
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if !sc.ended {
+		sc.stall = time.AfterFunc(drainStall, func() { sc.checkStall(written) })
+	}
+}
+
+// onlyInShutdown reports whether nothing is in flight but calls whose handlers
+// are in Shutdown.
+func (sc *serverConn) onlyInShutdown() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	for _, call := range sc.calls {
+		if !call.inShutdown {
+			return false
+		}
+	}
+	return len(sc.calls) > 0
+}
+
+// callOfGoroutine returns the call whose handler runs on that goroutine.
+func (sc *serverConn) callOfGoroutine(goroutine uint64) *serverCall {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	for _, call := range sc.calls {
+		if call.goroutine.Load() == goroutine {
+			return call
+		}
+	}
+	return nil
+}
+
+// endIfIdle ends the connection unless a call has come in meanwhile.
+func (sc *serverConn) endIfIdle() {
+	sc.mu.Lock()
+	if len(sc.calls) > 0 || sc.ended {
+		sc.mu.Unlock()
+		return
+	}
+	sc.endLocked(errDrained)
+}
+
+// end closes the connection, whatever it is doing, and cancels its calls. Only
+// the first call counts.
+func (sc *serverConn) end(cause error) {
+	sc.mu.Lock()
+	if sc.ended {
+		sc.mu.Unlock()
+		return
+	}
+	sc.endLocked(cause)
+}
+
+// endLocked is end with mu held, which it releases.
+func (sc *serverConn) endLocked(cause error) {
+	sc.ended = true
+	if sc.stall != nil {
+		sc.stall.Stop()
+	}
+	sc.mu.Unlock()
+	sc.writer.end(cause) // first, so that senders get ErrClosed
+	for _, call := range sc.snapshot() {
+		call.abandon(context.Canceled)
+	}
+	sc.close(cause)
+	sc.removeFromServer()
+}
+
+// removeFromServer tells the server once the connection has ended and its last
+// handler has returned.
+func (sc *serverConn) removeFromServer() {
+	sc.mu.Lock()
+	last := sc.ended && len(sc.calls) == 0 && !sc.removed
+	if last {
+		sc.removed = true
+	}
+	sc.mu.Unlock()
+	if last {
+		sc.server.removeConn(sc)
+	}
+}

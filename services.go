@@ -1,0 +1,136 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"sync"
+	"sync/atomic"
+
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Method handles a unary call: it decodes the request with unmarshal and
+// returns the response message, or an error. The error may carry a status;
+// without one it gets a code by what it is (see the package documentation).
+//
+// ctx ends when Method returns, when the client cancels the call or its
+// deadline passes, and when the connection or the server ends.
+type Method func(ctx context.Context, unmarshal func(any) error) (any, error)
+
+// StreamHandler handles a stream until it returns. What it returns ends the
+// stream: an error, or a last message, which is the response of a method
+// without StreamingServer and mostly nil otherwise.
+//
+// ctx is as for Method. Neither ctx nor the stream is of use afterwards.
+type StreamHandler func(context.Context, StreamServer) (any, error)
+
+// Stream describes a streaming method.
+type Stream struct {
+	Handler         StreamHandler
+	StreamingClient bool // the client sends any number of messages
+	StreamingServer bool // the server sends any number of messages
+}
+
+// ServiceDesc describes a service, by the names of its methods. If a name is in
+// both maps, Methods has it.
+type ServiceDesc struct {
+	Methods map[string]Method
+	Streams map[string]Stream
+}
+
+// services is what a server has been taught. Registration copies it, so calls
+// find their method without a lock.
+type services struct {
+	mu     sync.Mutex // held by register
+	byName atomic.Pointer[map[string]*service]
+}
+
+// service is a registered service.
+type service struct {
+	methods map[string]*method
+	streams map[string]*stream
+}
+
+// method is a registered unary method.
+type method struct {
+	handler Method
+	info    *UnaryServerInfo
+}
+
+// stream is a registered streaming method.
+type stream struct {
+	Stream
+	info *StreamServerInfo
+}
+
+// fullMethod returns the name by which interceptors know a method.
+func fullMethod(service, method string) string {
+	return "/" + path.Join(service, method)
+}
+
+// register adds a service; it panics with an error if there is one of that
+// name, because two parts of the program then disagree.
+func (s *services) register(name string, desc *ServiceDesc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	byName := map[string]*service{}
+	if old := s.byName.Load(); old != nil {
+		byName = maps.Clone(*old)
+	}
+	if _, ok := byName[name]; ok {
+		panic(fmt.Errorf("duplicate service %v registered", name))
+	}
+	byName[name] = newService(name, desc)
+	s.byName.Store(&byName)
+}
+
+func newService(name string, desc *ServiceDesc) *service {
+	svc := &service{
+		methods: make(map[string]*method, len(desc.Methods)),
+		streams: make(map[string]*stream, len(desc.Streams)),
+	}
+	for n, handler := range desc.Methods {
+		svc.methods[n] = &method{
+			handler: handler,
+			info:    &UnaryServerInfo{FullMethod: fullMethod(name, n)},
+		}
+	}
+	for n, desc := range desc.Streams {
+		svc.streams[n] = &stream{
+			Stream: desc,
+			info: &StreamServerInfo{
+				FullMethod:      fullMethod(name, n),
+				StreamingClient: desc.StreamingClient,
+				StreamingServer: desc.StreamingServer,
+			},
+		}
+	}
+	return svc
+}
+
+// find returns the method of that name, unary or streaming, or the status that
+// refuses the call.
+func (s *services) find(serviceName, methodName []byte) (*method, *stream, *spb.Status) {
+	byName := s.byName.Load()
+	if byName == nil {
+		return nil, nil, status.Newf(codes.Unimplemented, "service %v", string(serviceName)).Proto()
+	}
+	svc, ok := (*byName)[string(serviceName)]
+	if !ok {
+		return nil, nil, status.Newf(codes.Unimplemented, "service %v", string(serviceName)).Proto()
+	}
+	if m, ok := svc.methods[string(methodName)]; ok {
+		return m, nil, nil
+	}
+	if st, ok := svc.streams[string(methodName)]; ok {
+		return nil, st, nil
+	}
+	return nil, nil, status.Newf(codes.Unimplemented, "method %v", string(methodName)).Proto()
+}

@@ -1,0 +1,574 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// maxQueued bounds the bytes that wait to be written: with more than this
+	// queued, send waits. One frame may go beyond it.
+	maxQueued = 128 << 10
+
+	// maxPosted bounds the bytes that post queues without waiting.
+	maxPosted = 1 << 20
+
+	// maxCopied is the largest frame that is copied into a batch with others;
+	// a larger one is written from its own buffer.
+	maxCopied = 4 << 10
+
+	// maxBatch is the largest batch. On a connection that is not a kernel
+	// socket, no Write but that of a payload is larger than maxBatchPortable.
+	// PROTOCOL.md, "Connections that are not sockets".
+	maxBatch         = 34 << 10
+	maxBatchPortable = 4 << 10
+
+	// turnSize is the size from which frames are encoded one at a time.
+	turnSize = 128 << 10
+
+	// inlineRounds is how many batches of others' frames a sender writes after
+	// its own, before it leaves the rest to a goroutine.
+	inlineRounds = 4
+)
+
+// errPeerNotReading ends a connection whose peer provokes answers and does not
+// read them.
+var errPeerNotReading = errors.New("peer does not read the answers it asks for")
+
+// outFrame is a frame on its way to the writer: header and payload in one
+// piece.
+type outFrame struct {
+	b []byte
+
+	// buf, if not nil, is the buffer that b lies in; it goes to the writer with
+	// the frame. If nil, b is the sender's again when send returns.
+	buf *buffer
+
+	// hook, if not nil, is called when the frame takes its place in the order
+	// of frames.
+	hook sendHook
+
+	// turn says that the sender has taken the writer's turn, which ends when
+	// the frame has been written.
+	turn bool
+}
+
+// sendHook binds what must happen in the order of frames to that order.
+type sendHook interface {
+	// onSend returns the stream id for the frame's header. It is called with
+	// the writer locked; an error keeps the frame from being sent.
+	onSend() (streamID uint32, err error)
+}
+
+// segment is a piece of the writer's queue: either a batch of whole frames, or
+// one large frame.
+type segment struct {
+	buf  *buffer
+	off  int  // buf.b[:off] is written
+	one  bool // one large frame
+	turn bool // the frame holds the turn
+}
+
+// writer is the only door to the write side of a connection. Whoever finds it
+// free writes, first what it brought and then what others queued meanwhile, so
+// a busy connection needs neither a goroutine of its own nor a system call per
+// frame. Whoever finds it busy queues its frame and goes on.
+//
+// No frame is ever given up half-written: what the connection does not take at
+// once is finished by a goroutine that exists just as long as that takes. So a
+// sender can leave at any time, and a peer that does not read holds up nobody's
+// context. Frames keep the order in which send accepted them.
+//
+// Lock order: writer.mu is taken before the mutex of a sendHook's owner.
+type writer struct {
+	// immutable
+	onError func(error)   // told once, with no lock held, that writing failed
+	failed  chan struct{} // closed when the writer ends
+	turn    chan struct{} // holds a token while a large frame is under way
+
+	progress atomic.Uint64 // bytes that the connection took
+
+	mu     sync.Mutex
+	conn   net.Conn
+	raw    *rawConn
+	active bool // somebody owns the connection's write side
+	err    error
+	queue  []segment
+	queued int           // bytes in queue
+	posted int           // of these, from post
+	room   chan struct{} // closed when queued falls; nil if nobody waits
+	onIdle func()        // called once, when there is nothing left to write
+}
+
+// newWriter returns a writer that queues what it is given until start.
+func newWriter(onError func(error)) *writer {
+	return &writer{
+		onError: onError,
+		failed:  make(chan struct{}),
+		turn:    make(chan struct{}, 1),
+		active:  true,
+	}
+}
+
+// start gives the writer its connection and writes what has been queued.
+func (w *writer) start(conn net.Conn, raw *rawConn) {
+	w.mu.Lock()
+	w.conn, w.raw = conn, raw
+	idle := len(w.queue) == 0
+	if idle {
+		w.active = false
+	}
+	w.mu.Unlock()
+	if !idle {
+		w.flush()
+	}
+}
+
+// takeTurn waits until no other large frame is encoded and unwritten, so that
+// many large messages need the memory of one. The caller passes the turn on
+// with its outFrame, or calls endTurn.
+func (w *writer) takeTurn(ctx context.Context) error {
+	select {
+	case w.turn <- struct{}{}:
+		return nil
+	case <-w.failed:
+		return ErrClosed
+	case <-ctx.Done():
+	}
+	select {
+	case <-w.failed:
+		return ErrClosed
+	default:
+		return ctx.Err()
+	}
+}
+
+func (w *writer) endTurn() { <-w.turn }
+
+// sendMode says what send does besides queueing.
+type sendMode int
+
+const (
+	// sendNow writes at once if the connection is free.
+	sendNow sendMode = iota
+	// sendShared lets other goroutines that are about to send do so first, and
+	// writes all of it together.
+	sendShared
+	// sendLater leaves the writing to a goroutine: the caller has more to send.
+	sendLater
+)
+
+// send takes f over. It waits, at most until ctx ends, while too much is
+// queued. When it returns nil the frame is written or will be; an error of the
+// connection shows up elsewhere. When it returns an error the frame is not
+// sent: ctx's own, the hook's, or ErrClosed.
+func (w *writer) send(ctx context.Context, f outFrame, mode sendMode) error {
+	w.mu.Lock()
+	if err := w.waitRoomLocked(ctx); err != nil {
+		w.mu.Unlock()
+		w.discard(f)
+		return err
+	}
+	if f.hook != nil {
+		id, err := f.hook.onSend()
+		if err != nil {
+			w.mu.Unlock()
+			w.discard(f)
+			return err
+		}
+		putFrameStreamID(f.b, id)
+	}
+	if w.active {
+		w.enqueueLocked(f)
+		w.mu.Unlock()
+		return nil
+	}
+	w.active = true
+	switch {
+	case mode == sendLater || (w.raw == nil && ctx.Done() != nil):
+		// Without a rawConn a write can block for as long as the peer likes; a
+		// caller whose context can end does not wait for that.
+		w.enqueueLocked(f)
+		w.mu.Unlock()
+		go w.flush()
+	case mode == sendShared:
+		w.enqueueLocked(f)
+		w.mu.Unlock()
+		runtime.Gosched()
+		w.flushInline()
+	default:
+		w.mu.Unlock()
+		w.writeFirst(f)
+	}
+	return nil
+}
+
+// post queues f, which has no hook, without ever waiting; the reading goroutine
+// uses it. If the peer lets too much of it pile up, the connection fails.
+func (w *writer) post(f outFrame) {
+	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		w.discard(f)
+		return
+	}
+	w.posted += len(f.b)
+	flooded := w.posted > maxPosted
+	w.enqueueLocked(f)
+	start := !w.active
+	w.active = true
+	w.mu.Unlock()
+	switch {
+	case flooded:
+		w.fail(errPeerNotReading)
+	case start:
+		go w.flush()
+	}
+}
+
+// waitRoomLocked waits until there is room in the queue. It returns with the
+// writer locked.
+func (w *writer) waitRoomLocked(ctx context.Context) error {
+	for w.err == nil && w.queued >= maxQueued {
+		if w.room == nil {
+			w.room = make(chan struct{})
+		}
+		room := w.room
+		w.mu.Unlock()
+		select {
+		case <-room:
+			w.mu.Lock()
+		case <-ctx.Done():
+			w.mu.Lock()
+			if w.err == nil {
+				return ctx.Err()
+			}
+		}
+	}
+	if w.err != nil {
+		return ErrClosed
+	}
+	return nil
+}
+
+// discard gives back what came with a frame that is not sent.
+func (w *writer) discard(f outFrame) {
+	f.buf.release()
+	if f.turn {
+		w.endTurn()
+	}
+}
+
+// enqueueLocked puts f at the end of the queue, small frames side by side.
+func (w *writer) enqueueLocked(f outFrame) {
+	w.queued += len(f.b)
+	if len(f.b) > maxCopied && f.buf != nil {
+		w.queue = append(w.queue, segment{buf: f.buf, one: true, turn: f.turn})
+		return
+	}
+	w.copyLocked(f.b)
+	w.discard(f)
+}
+
+// copyLocked appends a copy of b, one whole frame, to the last batch or to a
+// new one.
+func (w *writer) copyLocked(b []byte) {
+	limit := maxBatch
+	if w.raw == nil {
+		limit = maxBatchPortable
+	}
+	if n := len(w.queue); n > 0 {
+		last := &w.queue[n-1]
+		if !last.one && len(last.buf.b)+len(b) <= min(cap(last.buf.b), limit) {
+			last.buf.b = append(last.buf.b, b...)
+			return
+		}
+	}
+	size := len(b)
+	if len(b) <= maxBatchPortable {
+		size = maxBatchPortable
+		if len(w.queue) > 0 {
+			size = limit // the first batch was not enough
+		}
+	}
+	buf := getBuffer(size)
+	buf.b = append(buf.b, b...)
+	w.queue = append(w.queue, segment{buf: buf, one: len(b) > limit})
+}
+
+// writeFirst writes a frame that found the connection free, from where it lies.
+func (w *writer) writeFirst(f outFrame) {
+	if w.raw == nil || (f.buf != nil && len(f.b) > maxCopied) {
+		w.mu.Lock()
+		w.enqueueLocked(f)
+		w.mu.Unlock()
+		w.flushInline()
+		return
+	}
+	n, err := w.raw.tryWrite(f.b)
+	if err != nil {
+		w.discard(f)
+		w.fail(err)
+		return
+	}
+	w.progress.Add(uint64(n))
+	if n == len(f.b) {
+		w.discard(f)
+		w.finishRound()
+		return
+	}
+	// The rest goes to the front: others may have queued meanwhile.
+	rest := copyBuffer(f.b[n:])
+	w.discard(f)
+	w.mu.Lock()
+	w.queued += len(rest.b)
+	w.queue = append([]segment{{buf: rest}}, w.queue...)
+	w.mu.Unlock()
+	go w.flush()
+}
+
+// finishRound is called by the owner of the write side after a write: it goes
+// on with what was queued meanwhile.
+func (w *writer) finishRound() {
+	w.mu.Lock()
+	if len(w.queue) > 0 && w.err == nil {
+		w.mu.Unlock()
+		w.flushInline()
+		return
+	}
+	w.releaseLocked()
+}
+
+// releaseLocked ends the ownership of the write side, and unlocks.
+func (w *writer) releaseLocked() {
+	w.active = false
+	onIdle := w.onIdle
+	w.onIdle = nil
+	w.mu.Unlock()
+	if onIdle != nil {
+		onIdle()
+	}
+}
+
+// takeLocked takes the whole queue and makes room for more.
+func (w *writer) takeLocked() []segment {
+	batch := w.queue
+	w.queue, w.queued, w.posted = nil, 0, 0
+	w.wakeLocked()
+	return batch
+}
+
+func (w *writer) wakeLocked() {
+	if w.room != nil {
+		close(w.room)
+		w.room = nil
+	}
+}
+
+// flushInline writes what is queued on behalf of a sender, which gets away as
+// soon as the peer stops reading or others keep the queue filled.
+func (w *writer) flushInline() {
+	if w.raw == nil {
+		w.flush()
+		return
+	}
+	for range inlineRounds {
+		w.mu.Lock()
+		if len(w.queue) == 0 || w.err != nil {
+			w.releaseLocked()
+			return
+		}
+		batch := w.takeLocked()
+		w.mu.Unlock()
+		rest, err := w.tryWriteAll(batch)
+		if err != nil {
+			w.drop(rest)
+			w.fail(err)
+			return
+		}
+		if len(rest) > 0 {
+			w.requeue(rest)
+			break
+		}
+	}
+	go w.flush()
+}
+
+// tryWriteAll writes segments as far as the socket takes them now, and returns
+// those that are left.
+func (w *writer) tryWriteAll(batch []segment) ([]segment, error) {
+	for len(batch) > 0 {
+		s := &batch[0]
+		n, err := w.raw.tryWrite(s.buf.b[s.off:])
+		s.off += n
+		w.progress.Add(uint64(n))
+		if err != nil || s.off < len(s.buf.b) {
+			return batch, err
+		}
+		w.drop(batch[:1])
+		batch = batch[1:]
+	}
+	return nil, nil
+}
+
+// requeue puts segments back to the front of the queue.
+func (w *writer) requeue(rest []segment) {
+	w.mu.Lock()
+	for i := range rest {
+		w.queued += len(rest[i].buf.b) - rest[i].off
+	}
+	w.queue = append(rest, w.queue...)
+	w.mu.Unlock()
+}
+
+// flush writes, waiting for the peer where needed, until the queue is empty.
+// Its goroutine is started by whoever owned the write side and did not want to
+// wait; it ends with the queue, or with the connection.
+func (w *writer) flush() {
+	for {
+		w.mu.Lock()
+		if len(w.queue) == 0 || w.err != nil {
+			w.releaseLocked()
+			return
+		}
+		batch := w.takeLocked()
+		w.mu.Unlock()
+		for i := range batch {
+			if err := w.writeSegment(&batch[i]); err != nil {
+				w.drop(batch[i:])
+				w.fail(err)
+				return
+			}
+			w.drop(batch[i : i+1])
+		}
+	}
+}
+
+// writeSegment writes s in Writes of the shape that the connection wants.
+func (w *writer) writeSegment(s *segment) error {
+	if w.raw == nil && s.one && s.off == 0 {
+		if err := w.write(s.buf.b[:frameHeaderLength]); err != nil {
+			return err
+		}
+		s.off = frameHeaderLength
+	}
+	for s.off < len(s.buf.b) {
+		part := s.buf.b[s.off:]
+		if w.raw != nil {
+			part = part[:min(len(part), 64<<10)] // so that progress shows
+		}
+		if err := w.write(part); err != nil {
+			return err
+		}
+		s.off += len(part)
+	}
+	return nil
+}
+
+// write is one conn.Write.
+func (w *writer) write(b []byte) error {
+	for len(b) > 0 {
+		n, err := w.conn.Write(b)
+		if err != nil {
+			return err
+		}
+		if n <= 0 || n > len(b) {
+			return errInvalidWrite
+		}
+		w.progress.Add(uint64(n))
+		b = b[n:]
+	}
+	return nil
+}
+
+// errInvalidWrite ends a connection whose Write breaks io.Writer's rules.
+var errInvalidWrite = errors.New("connection returned an invalid count from Write")
+
+// drop gives back segments that are written or never will be.
+func (w *writer) drop(batch []segment) {
+	for i := range batch {
+		batch[i].buf.release()
+		if batch[i].turn {
+			w.endTurn()
+		}
+		batch[i] = segment{}
+	}
+}
+
+// fail ends the writer: nothing more is written, and every sender gets
+// ErrClosed. The first cause wins and is reported to onError.
+func (w *writer) fail(err error) {
+	if w.end(err) {
+		w.onError(err)
+	}
+}
+
+// end is fail without the report. It tells whether it was the first.
+func (w *writer) end(err error) bool {
+	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		return false
+	}
+	w.err = err
+	rest := w.takeLocked()
+	w.onIdle = nil
+	close(w.failed)
+	w.mu.Unlock()
+	w.drop(rest)
+	return true
+}
+
+// whenIdle calls f once, as soon as nothing is queued or being written. f is
+// not called if the writer ends before.
+func (w *writer) whenIdle(f func()) {
+	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		return
+	}
+	if w.active {
+		w.onIdle = f
+		w.mu.Unlock()
+		return
+	}
+	w.mu.Unlock()
+	f()
+}
+
+// busy reports whether something is queued or being written.
+func (w *writer) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.active && w.err == nil
+}
+
+// newFrame returns a frame with room for a payload of size bytes behind its
+// header; it waits for the turn if it is large. The payload is appended to b,
+// and sealFrame then completes the frame.
+func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
+	var f outFrame
+	if size >= turnSize {
+		if err := w.takeTurn(ctx); err != nil {
+			return f, err
+		}
+		f.turn = true
+	}
+	f.buf = getBuffer(frameHeaderLength + size)
+	f.b = f.buf.b[:frameHeaderLength]
+	return f, nil
+}
+
+// sealFrame fills in the header of a frame whose payload is there.
+func (w *writer) sealFrame(f *outFrame, h frameHeader) {
+	h.length = uint32(len(f.b) - frameHeaderLength)
+	putFrameHeader(f.b, h)
+	f.buf.b = f.b
+}
