@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// defaultFrameTimeout is for both ends.
+const defaultFrameTimeout = 2 * time.Minute
+
 // channel is the I/O of one connection: it reads and writes frames, and knows
 // nothing of streams. A client or a server connection owns it, receives its
 // frames as a frameReceiver, and decides when it ends.
@@ -89,6 +92,7 @@ func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 				return err
 			}
 			ch.timeFrame()
+			ch.throttle()
 		}
 		if err != nil {
 			return ch.readError(err)

@@ -64,7 +64,7 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	}
 	c.config.unary = chainUnaryClient(c.config.unaryChain)
 	c.budget.limit = int64(c.config.budget.perConnection)
-	c.channel = newChannel(conn, c, c.writeFailed, 0)
+	c.channel = newChannel(conn, c, c.writeFailed, c.config.frameTimeout)
 	if c.config.handshaker == nil {
 		go c.run(conn, c.open(conn))
 	} else {

@@ -12,6 +12,7 @@ type clientConfig struct {
 	unary            UnaryClientInterceptor
 	handshaker       Handshaker
 	handshakeTimeout time.Duration
+	frameTimeout     time.Duration
 	budget           receiveBudget
 	codec            codec
 	logger           Logger
@@ -23,6 +24,7 @@ type ClientOpts func(c *Client)
 func defaultClientConfig() clientConfig {
 	return clientConfig{
 		handshakeTimeout: defaultHandshakeTimeout,
+		frameTimeout:     defaultFrameTimeout,
 		budget:           defaultReceiveBudget,
 		logger:           stdLogger{},
 	}
@@ -59,6 +61,13 @@ func WithClientHandshaker(handshaker Handshaker) ClientOpts {
 // limit.
 func WithClientHandshakeTimeout(d time.Duration) ClientOpts {
 	return func(c *Client) { c.config.handshakeTimeout = max(d, 0) }
+}
+
+// WithClientFrameTimeout limits how long a frame may take to arrive once it has
+// begun; the connection is then closed. The default is 2 minutes; zero, or less,
+// is no limit.
+func WithClientFrameTimeout(d time.Duration) ClientOpts {
+	return func(c *Client) { c.config.frameTimeout = max(d, 0) }
 }
 
 // WithClientReceiveBudget limits, in bytes, the messages of streams that have

@@ -1114,7 +1114,7 @@ func TestCloseEndsHandlerStuckInSendMsg(t *testing.T) {
 // of the streams stay in its table for ever, and Data for them is handled, or
 // swallowed.
 func TestServerForgetsStreamsThatEndAtOnce(t *testing.T) {
-	const conns, streams = 32, 800
+	const conns, streams = 32, 400
 	// The server has to be preempted between two instructions. That is often
 	// enough only if there are many more threads than processors.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(128))

@@ -248,7 +248,7 @@ func TestClientReceiveBudgetEndsOnlyStreamThatExceedsIt(t *testing.T) {
 			for _, id := range tt.messages {
 				p.write(id, typeData, 0, marshal(t, budgetMessage))
 			}
-			p.wantCancel(tt.overfull)
+			p.wantCancel(tt.overfull, ttrpc.ErrStreamFull)
 			for id, cs := range streams {
 				want := io.EOF
 				if id == tt.overfull {

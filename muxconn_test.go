@@ -322,14 +322,17 @@ func echoRequest(n int) *ttrpc.Request {
 	return &ttrpc.Request{Service: muxService, Method: "Echo", Payload: payload}
 }
 
-// pattern returns n bytes that differ from their neighbours near and far.
-func pattern(n int) []byte {
-	b := make([]byte, n)
+// pattern returns n bytes that differ from their neighbours near and far. They
+// are shared: nobody writes to them.
+func pattern(n int) []byte { return patternBytes()[:n:n] }
+
+var patternBytes = sync.OnceValue(func() []byte {
+	b := make([]byte, maxFramePayload)
 	for i := range b {
 		b[i] = byte(i ^ i>>8 ^ i>>16)
 	}
 	return b
-}
+})
 
 // Messages of every size pass in both directions over a connection that loses
 // a Write which is longer than the reader's buffer.

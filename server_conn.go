@@ -17,9 +17,9 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// drainStall is how long a connection that is to be closed may take without the
-// peer reading anything.
-const drainStall = 10 * time.Second
+// keptTable is the largest size that a table of calls may have had for an idle
+// connection to keep it.
+const keptTable = 8
 
 // errDrained ends a connection that has nothing to do any more.
 var errDrained = errors.New("nothing in flight")
@@ -45,6 +45,7 @@ type serverConn struct {
 	// mu is taken after Server.mu and writer.mu.
 	mu       sync.Mutex
 	calls    map[uint32]*serverCall
+	grown    bool // calls has been larger than keptTable
 	opened   bool // the handshake is over
 	draining bool // close as soon as nothing is in flight
 	ended    bool
@@ -187,6 +188,7 @@ func (sc *serverConn) add(call *serverCall) bool {
 		sc.calls = map[uint32]*serverCall{}
 	}
 	sc.calls[call.id] = call
+	sc.grown = sc.grown || len(sc.calls) > keptTable
 	sc.mu.Unlock()
 	return true
 }
@@ -272,8 +274,8 @@ func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
 	if sc.calls[call.id] == call {
 		delete(sc.calls, call.id)
 	}
-	if len(sc.calls) == 0 {
-		sc.calls = nil // an idle connection needs no table
+	if sc.grown && len(sc.calls) == 0 {
+		sc.calls, sc.grown = nil, false // a map never shrinks
 	}
 	return sc.draining || sc.ended
 }
@@ -331,7 +333,7 @@ func (sc *serverConn) drain() {
 	if !sc.draining {
 		sc.draining = true
 		written := sc.progress.Load()
-		sc.stall = time.AfterFunc(drainStall, func() { sc.checkStall(written) })
+		sc.stall = time.AfterFunc(writeStall, func() { sc.checkStall(written) })
 	}
 	sc.mu.Unlock()
 	switch {
@@ -353,7 +355,7 @@ func (sc *serverConn) checkStall(before uint64) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	if !sc.ended {
-		sc.stall = time.AfterFunc(drainStall, func() { sc.checkStall(written) })
+		sc.stall = time.AfterFunc(writeStall, func() { sc.checkStall(written) })
 	}
 }
 

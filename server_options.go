@@ -9,10 +9,7 @@ import (
 	"time"
 )
 
-const (
-	defaultMaxConcurrentCalls = 8192
-	defaultFrameTimeout       = 2 * time.Minute
-)
+const defaultMaxConcurrentCalls = 8192
 
 // serverConfig is what options set.
 type serverConfig struct {

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -17,8 +18,12 @@ const (
 	// queued, send waits. One frame may go beyond it.
 	maxQueued = 128 << 10
 
-	// maxPosted bounds the bytes that post queues without waiting.
+	// maxPosted is how many bytes post may have queued before throttle waits.
 	maxPosted = 1 << 20
+
+	// writeStall is how long a peer may read nothing of what it makes us wait
+	// for before that ends its connection.
+	writeStall = 10 * time.Second
 
 	// maxCopied is the largest frame that is copied into a batch with others;
 	// a larger one is written from its own buffer.
@@ -102,7 +107,7 @@ type writer struct {
 	err    error
 	queue  []segment
 	queued int           // bytes in queue
-	posted int           // of these, from post
+	posted atomic.Int64  // of these, from post; only read without mu
 	room   chan struct{} // closed when queued falls; nil if nobody waits
 	onIdle func()        // called once, when there is nothing left to write
 }
@@ -121,14 +126,8 @@ func newWriter(onError func(error)) *writer {
 func (w *writer) start(conn net.Conn, raw *rawConn) {
 	w.mu.Lock()
 	w.conn, w.raw = conn, raw
-	idle := len(w.queue) == 0
-	if idle {
-		w.active = false
-	}
 	w.mu.Unlock()
-	if !idle {
-		w.flush()
-	}
+	w.flush()
 }
 
 // takeTurn waits until no other large frame is encoded and unwritten, so that
@@ -210,8 +209,8 @@ func (w *writer) send(ctx context.Context, f outFrame, mode sendMode) error {
 	return nil
 }
 
-// post queues f, which has no hook, without ever waiting; the reading goroutine
-// uses it. If the peer lets too much of it pile up, the connection fails.
+// post queues f, which has no hook, without ever waiting. Whoever makes a peer's
+// frames into answers by it has to call throttle now and then.
 func (w *writer) post(f outFrame) {
 	w.mu.Lock()
 	if w.err != nil {
@@ -219,28 +218,54 @@ func (w *writer) post(f outFrame) {
 		w.discard(f)
 		return
 	}
-	w.posted += len(f.b)
-	flooded := w.posted > maxPosted
+	w.posted.Add(int64(len(f.b)))
 	w.enqueueLocked(f)
 	start := !w.active
 	w.active = true
 	w.mu.Unlock()
-	switch {
-	case flooded:
-		w.fail(errPeerNotReading)
-	case start:
+	if start {
 		go w.flush()
 	}
+}
+
+// throttle waits while a peer has let very much of what was posted pile up, and
+// fails the connection if the peer reads none of it.
+func (w *writer) throttle() {
+	if w.posted.Load() <= maxPosted {
+		return
+	}
+	timer := time.NewTimer(writeStall)
+	defer timer.Stop()
+	w.mu.Lock()
+	for w.err == nil && w.posted.Load() > maxPosted {
+		room, written := w.roomLocked(), w.progress.Load()
+		w.mu.Unlock()
+		select {
+		case <-room:
+		case <-timer.C:
+			if w.progress.Load() == written {
+				w.fail(errPeerNotReading)
+			}
+			timer.Reset(writeStall)
+		}
+		w.mu.Lock()
+	}
+	w.mu.Unlock()
+}
+
+// roomLocked returns a channel that is closed when queued falls.
+func (w *writer) roomLocked() <-chan struct{} {
+	if w.room == nil {
+		w.room = make(chan struct{})
+	}
+	return w.room
 }
 
 // waitRoomLocked waits until there is room in the queue. It returns with the
 // writer locked.
 func (w *writer) waitRoomLocked(ctx context.Context) error {
 	for w.err == nil && w.queued >= maxQueued {
-		if w.room == nil {
-			w.room = make(chan struct{})
-		}
-		room := w.room
+		room := w.roomLocked()
 		w.mu.Unlock()
 		select {
 		case <-room:
@@ -360,7 +385,8 @@ func (w *writer) releaseLocked() {
 // takeLocked takes the whole queue and makes room for more.
 func (w *writer) takeLocked() []segment {
 	batch := w.queue
-	w.queue, w.queued, w.posted = nil, 0, 0
+	w.queue, w.queued = nil, 0
+	w.posted.Store(0)
 	w.wakeLocked()
 	return batch
 }

@@ -1,0 +1,85 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Protoc-gen-go-ttrpc is a plugin of protoc, and of what speaks to plugins as
+// protoc does, such as buf. It generates the Go clients and servers of the
+// services in .proto files:
+//
+//	protoc --go_out=. --go-ttrpc_out=. --go-ttrpc_opt=paths=source_relative file.proto
+//
+// Besides the options of every Go plugin (paths, module, M<file>) it has one of
+// its own:
+//
+//	prefix=P   P stands before the name of each service in all names made from it
+//
+// Run by hand, it only tells its version, with --version.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/containerd/ttrpc/cmd/internal/stubgen"
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/pluginpb"
+)
+
+func main() {
+	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", stubgen.Name, err)
+		os.Exit(1)
+	}
+}
+
+// run runs the program. What is wrong with the .proto files or the options goes
+// to the compiler, which knows how to show it; the error is for what keeps the
+// program from talking to one.
+func run(args []string, stdin io.Reader, stdout io.Writer) error {
+	switch {
+	case len(args) == 0:
+	case len(args) == 1 && (args[0] == "--version" || args[0] == "-version"):
+		_, err := fmt.Fprintln(stdout, stubgen.Name, stubgen.Version)
+		return err
+	default:
+		return fmt.Errorf("unknown argument %q: this is a plugin that protoc runs; by hand, only --version makes sense", args[0])
+	}
+
+	input, err := io.ReadAll(stdin)
+	if err != nil {
+		return fmt.Errorf("reading the request: %w", err)
+	}
+	request := new(pluginpb.CodeGeneratorRequest)
+	if err := proto.Unmarshal(input, request); err != nil {
+		return fmt.Errorf("reading the request: %w", err)
+	}
+	if len(request.GetFileToGenerate()) == 0 {
+		return fmt.Errorf("the request asks for no file: this is a plugin that protoc runs")
+	}
+	output, err := proto.Marshal(respond(request))
+	if err != nil {
+		return fmt.Errorf("writing the response: %w", err)
+	}
+	_, err = stdout.Write(output)
+	return err
+}
+
+// respond answers a request: with the generated files, or with an error and no
+// file at all.
+func respond(request *pluginpb.CodeGeneratorRequest) *pluginpb.CodeGeneratorResponse {
+	var options stubgen.Options
+	plugin, err := protogen.Options{ParamFunc: options.Set}.New(request)
+	if err != nil {
+		return failure(err)
+	}
+	if err := stubgen.Generate(plugin, options); err != nil {
+		return failure(err)
+	}
+	return plugin.Response()
+}
+
+// failure is the answer to a request that cannot be met.
+func failure(err error) *pluginpb.CodeGeneratorResponse {
+	return &pluginpb.CodeGeneratorResponse{Error: proto.String(err.Error())}
+}

@@ -1,0 +1,119 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ttrpc makes remote procedure calls between the processes of one
+// machine. Services are defined as for gRPC; what goes over the connection is a
+// header of ten bytes and a protobuf message, without HTTP/2.
+//
+// # Servers
+//
+// A [Server] is made by [NewServer], taught services, mostly by the Register
+// function that protoc-gen-go-ttrpc generates for each, and given listeners:
+//
+//	srv, err := ttrpc.NewServer()
+//	example.RegisterTasksService(srv, implementation)
+//	err = srv.Serve(ctx, listener)
+//
+// Every call is handled in a goroutine, so handlers run at the same time, also
+// those of one connection. A handler's context ends when the handler returns,
+// when the client cancels the call or has disconnected, when the deadline that
+// the client set passes, and when the server is closed. It has the values of
+// Serve's context, the client's metadata ([GetMetadata]) and address and
+// identity ([GetPeer]).
+//
+// # Clients
+//
+// A [Client] owns one connection, which may be any net.Conn, and makes any
+// number of calls on it at the same time. When the connection ends, it stays
+// ended: every call returns [ErrClosed], and the function of [WithOnClose] is
+// called. To go on, dial again and make another Client.
+//
+// # Streams
+//
+// A method may take or return a stream of messages. The client opens it with
+// [Client.NewStream] or a generated stub; [ClientStream] and [StreamServer] are
+// its two ends. A client half-closes a stream with CloseSend; a stream ends when
+// its handler returns.
+//
+// Nobody has to read a stream for anything else to go on. Messages that have
+// arrived and have not been received are kept, within a budget per stream and
+// per connection ([WithClientReceiveBudget], [WithServerReceiveBudget]). A
+// stream that exceeds it ends with [ErrStreamFull], or for the other side with
+// codes.ResourceExhausted; other streams and calls do not notice. The client of
+// a stream that it will not receive to its end should cancel the context with
+// which it was opened.
+//
+// # Messages
+//
+// Messages are those of google.golang.org/protobuf. Those of gogo's generators,
+// and of the older github.com/golang/protobuf, are accepted as well. With
+// [WithServerVTProtobuf] and [WithClientVTProtobuf], the methods that vtprotobuf
+// generates are used where a message has them. Nothing that is passed in or out
+// shares memory with the connection's buffers.
+//
+// # Metadata
+//
+// A call may carry an [MD] from client to server, put into its context by
+// [WithMetadata]. A handler that makes calls with its own context passes it on.
+// There is none in the other direction.
+//
+// # Interceptors
+//
+// [UnaryClientInterceptor], [UnaryServerInterceptor] and
+// [StreamServerInterceptor] stand around calls: to log, to measure, to check, to
+// change. Options chain them, the first one outermost.
+//
+// # Errors and status
+//
+// What a handler returns becomes a status, which the client's call returns as
+// an error that google.golang.org/grpc/status understands. An error that has a
+// status keeps its code, also if it is wrapped. Others get one by what they are
+// or wrap: io.EOF OutOfRange; io.ErrClosedPipe, ErrNoProgress, ErrShortBuffer,
+// ErrShortWrite and ErrUnexpectedEOF FailedPrecondition; os.ErrInvalid
+// InvalidArgument; context.Canceled Canceled; context.DeadlineExceeded
+// DeadlineExceeded; os.ErrExist AlreadyExists; os.ErrNotExist NotFound;
+// os.ErrPermission PermissionDenied; ErrStreamFull ResourceExhausted; the rest
+// Unknown.
+//
+// A call whose own context ends returns that context's error, not a status. A
+// connection that ends makes every call on it return [ErrClosed], not a status
+// either. What is wrong with one call fails that call; what is wrong with a
+// stream ends that stream; only what makes the connection unreadable ends the
+// connection.
+//
+// A panic in a handler ends the process, unless [WithServerPanicRecovery] is
+// set.
+//
+// # Concurrency and shutdown
+//
+// All types are safe for use by several goroutines, except that an [MD] that is
+// shared must not be changed.
+//
+// Every function that can wait and has a context leaves when that ends, also if
+// the peer has stopped reading. A frame that was half written by then is
+// finished in the background.
+//
+// [Server.Shutdown] lets what is in flight finish, [Server.Close] does not. Both
+// may be called by a handler.
+//
+// # Credentials
+//
+// A [Handshaker] sees a connection before anything else does. On Linux,
+// UnixSocketRequireSameUser and its relatives admit peers by user and group;
+// what they learn is in [Peer].AuthInfo. A handshake has a time limit and
+// delays nobody.
+//
+// # Limits
+//
+// A message, with its envelope, has at most 4 MiB. A connection has at most 8192
+// calls whose handlers run, streams keep at most 16 MiB each and 64 MiB
+// together, a handshake takes at most 10 seconds, and a frame that has begun
+// arrives within 2 minutes; options change these. SECURITY.md says what follows
+// from them.
+//
+// # Protocol
+//
+// PROTOCOL.md describes what goes over the connection. It is that of
+// github.com/containerd/ttrpc and of ttrpc-rust; one frame type, which other
+// peers ignore, tells a server that a call has been cancelled.
+package ttrpc

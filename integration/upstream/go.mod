@@ -1,0 +1,20 @@
+module github.com/containerd/ttrpc/integration/upstream
+
+go 1.25.0
+
+require (
+	github.com/containerd/ttrpc v1.2.10
+	github.com/stretchr/testify v1.11.1
+	golang.org/x/sys v0.46.0
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260226221140-a57be14db171
+	google.golang.org/grpc v1.81.1
+	google.golang.org/protobuf v1.36.11
+)
+
+require (
+	github.com/containerd/log v0.1.0 // indirect
+	github.com/davecgh/go-spew v1.1.1 // indirect
+	github.com/pmezard/go-difflib v1.0.0 // indirect
+	github.com/sirupsen/logrus v1.9.4 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
+)
