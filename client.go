@@ -254,17 +254,23 @@ func (c *Client) receiveOversized(h frameHeader) error {
 }
 
 // timeoutNano returns what a Request says of ctx's deadline; an error if that
-// has passed.
-func timeoutNano(ctx context.Context) (int64, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
+// has passed, or ctx has ended otherwise, so that nothing is to be sent.
+func (c *Client) timeoutNano(ctx context.Context) (int64, error) {
+	err := ctx.Err()
+	if err == nil {
+		deadline, ok := ctx.Deadline()
+		if !ok {
+			return 0, nil
+		}
+		if left := time.Until(deadline); left > 0 {
+			return left.Nanoseconds(), nil
+		}
+		err = context.DeadlineExceeded
 	}
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return 0, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return 0, ErrClosed
 	}
-	if left := time.Until(deadline); left > 0 {
-		return left.Nanoseconds(), nil
-	}
-	return 0, context.DeadlineExceeded
+	return 0, err
 }

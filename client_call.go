@@ -57,6 +57,7 @@ func (call *clientCall) receiveFrame(h frameHeader, payload []byte, buf *buffer)
 	case h.typ != frameResponse:
 		buf.release()
 		call.err = unexpectedFrame(h)
+		call.client.cancelStream(h.streamID, call.err) // the server goes on
 	case buf != nil:
 		call.buf, call.response = buf, payload
 	case len(payload) <= keptResponse:
@@ -133,7 +134,7 @@ func (c *Client) unmarshal(b []byte, m any) error {
 // callDirect makes a call without interceptors: the message goes from req
 // straight into the frame, and from the frame into resp.
 func (c *Client) callDirect(ctx context.Context, service, method string, e encoding, resp any) (*spb.Status, error) {
-	timeout, err := timeoutNano(ctx)
+	timeout, err := c.timeoutNano(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +186,7 @@ func (c *Client) callIntercepted(ctx context.Context, service, method string, e 
 
 // invoke is the Invoker behind the last interceptor: it sends request as it is.
 func (c *Client) invoke(ctx context.Context, request *Request, response *Response) error {
-	if _, err := timeoutNano(ctx); err != nil {
+	if _, err := c.timeoutNano(ctx); err != nil {
 		return err // nothing is sent that nobody can wait for
 	}
 	e, err := codec{}.prepare(request)

@@ -87,7 +87,7 @@ func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, metho
 			return nil, err
 		}
 	}
-	timeout, err := timeoutNano(ctx)
+	timeout, err := c.timeoutNano(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +160,7 @@ func (cs *clientStream) contextEnded() {
 // client's end, takes it out of the table.
 func (cs *clientStream) end(cause error) {
 	cs.queue.finish(cause)
+	cs.queue.detach()
 	cs.mu.Lock()
 	unwatch := cs.unwatch
 	cs.mu.Unlock()

@@ -66,15 +66,16 @@ type receiveQueue struct {
 	// It is taken before mu.
 	receiving sync.Mutex
 
-	mu      sync.Mutex
-	in      []byte    // records that arrived since the last swap
-	spare   []byte    // the slice that out lies in; changes places with in
-	out     []byte    // records being delivered: the rest of spare
-	large   []*buffer // the large messages that records in out and in refer to
-	held    int       // bytes counted against limit
-	end     error     // why there will be no more
-	ready   chan struct{}
-	waiters int
+	mu       sync.Mutex
+	in       []byte    // records that arrived since the last swap
+	spare    []byte    // the slice that out lies in; changes places with in
+	out      []byte    // records being delivered: the rest of spare
+	large    []*buffer // the large messages that records in out and in refer to
+	held     int       // bytes counted against limit
+	detached bool      // held is not part of shared any more
+	end      error     // why there will be no more
+	ready    chan struct{}
+	waiters  int
 }
 
 func newReceiveQueue(limit int, shared *sharedBudget) receiveQueue {
@@ -112,9 +113,7 @@ func (q *receiveQueue) push(message []byte, buf *buffer) error {
 	return nil
 }
 
-// finish ends the queue behind what is in it. The first cause counts. What is
-// still queued is no longer part of the connection's budget: the connection
-// cannot add to it, and only the user can take it away.
+// finish ends the queue behind what is in it. The first cause counts.
 func (q *receiveQueue) finish(cause error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -126,7 +125,6 @@ func (q *receiveQueue) finishLocked(cause error) bool {
 		return false
 	}
 	q.end = cause
-	q.shared.give(q.held)
 	q.wakeLocked()
 	return true
 }
@@ -145,6 +143,27 @@ func (q *receiveQueue) abort(cause error) {
 	// The slices may be in the hands of a user who decodes: they are left to the
 	// garbage collector.
 	q.in, q.spare, q.out, q.large = nil, nil, nil, nil
+	q.giveLocked(q.held)
+}
+
+// detach takes what is queued out of the connection's budget, once the queue
+// has ended and the connection has no more part in it: a user who does not want
+// the rest must not cost other streams their room.
+func (q *receiveQueue) detach() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.detached {
+		q.shared.give(q.held)
+		q.detached = true
+	}
+}
+
+// giveLocked takes n bytes off what is held.
+func (q *receiveQueue) giveLocked(n int) {
+	q.held -= n
+	if !q.detached {
+		q.shared.give(n)
+	}
 }
 
 // ended returns the cause of the end, or nil.
@@ -209,11 +228,7 @@ func (q *receiveQueue) next() (message []byte, buf *buffer, ok bool, err error) 
 		message = q.out[:size:size]
 		q.out = q.out[size:]
 	}
-	cost := len(message) + queuedOverhead
-	q.held -= cost
-	if q.end == nil {
-		q.shared.give(cost)
-	}
+	q.giveLocked(len(message) + queuedOverhead)
 	if len(q.out) > 0 || len(q.in) > 0 {
 		q.wakeLocked() // another user may be waiting
 	}

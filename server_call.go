@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime/debug"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -238,13 +238,19 @@ func (c *serverCall) handlerLost(recovered any) {
 	message := "ttrpc: handler exited without returning"
 	if recovered != nil {
 		message = fmt.Sprintf("ttrpc: handler panicked: %v", recovered)
-		c.sc.server.config.logger.Error(message, "method", c.fullMethod(), "stack", string(debug.Stack()))
+		c.sc.server.config.logger.Error(message, "method", c.fullMethod(), "stack", stackTrace())
 	}
 	if c.takeAnswer() {
 		c.sc.postResponse(c.id, statusFromError(status.Error(codes.Internal, message)))
 	}
 	c.release()
 	c.sc.remove(c)
+}
+
+// stackTrace returns the stack of this goroutine, or the top of it.
+func stackTrace() string {
+	b := make([]byte, 16<<10)
+	return string(b[:runtime.Stack(b, false)])
 }
 
 func (c *serverCall) fullMethod() string {
@@ -261,6 +267,9 @@ func (c *serverCall) release() {
 	}
 	c.releasePayload()
 	c.abandon(context.Canceled)
+	if c.stream != nil {
+		c.stream.queue.detach()
+	}
 }
 
 // finish answers the call, unless that has been done, and ends it.
@@ -304,6 +313,9 @@ func (c *serverCall) answerFrame(result any, err error) (outFrame, error) {
 		var f outFrame
 		if f, err = c.resultFrame(result); err == nil || errors.Is(err, ErrClosed) {
 			return f, err
+		}
+		if oversized, ok := err.(*OversizedMessageErr); ok {
+			err = oversized.err
 		}
 	}
 	return outFrame{b: responseFrame(0, statusFromError(err))}, nil

@@ -157,15 +157,19 @@ func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) 
 		return
 	}
 	call := newServerCall(sc, h.streamID, &req)
+	call.method = method
 	if stream != nil {
-		newServerStream(call, stream, h.flags, &req, buf)
-	} else {
-		call.method = method
-		call.keepPayload(req.payload, buf)
+		newServerStream(call, stream)
 	}
 	if !sc.add(call) {
-		call.releasePayload()
+		buf.release()
 		return
+	}
+	if stream != nil {
+		call.stream.receiveRequest(h.flags, req.payload)
+		buf.release()
+	} else {
+		call.keepPayload(req.payload, buf)
 	}
 	call.startDeadline(req.timeoutNano)
 	sc.server.workers.run(call)
@@ -213,7 +217,7 @@ func (sc *serverConn) handleData(h frameHeader, payload []byte, buf *buffer) {
 		buf.release()
 	case call.stream == nil:
 		buf.release()
-		if len(payload) > 0 {
+		if len(payload) > 0 && !h.flags.has(flagNoData) {
 			err := protocolErrorf("data for a unary method")
 			call.endWith(status.New(codes.InvalidArgument, "data handling error: "+err.Error()).Proto(), err)
 		}

@@ -54,19 +54,21 @@ type serverStream struct {
 // have more to send: its messages are then written together.
 const pipelined = 2
 
-// newServerStream makes call a stream. What comes with the Request is the first
-// message, unless the client streams and it is empty. PROTOCOL.md, "Streams".
-func newServerStream(call *serverCall, desc *stream, flags frameFlags, req *inRequest, buf *buffer) {
-	ss := &serverStream{
+// newServerStream makes call a stream.
+func newServerStream(call *serverCall, desc *stream) {
+	call.stream = &serverStream{
 		call:  call,
 		desc:  desc,
 		queue: newReceiveQueue(call.sc.server.config.budget.perStream, &call.sc.budget),
 	}
-	call.stream = ss
-	if !desc.StreamingClient || len(req.payload) > 0 {
-		ss.push(req.payload, nil)
+}
+
+// receiveRequest takes what comes with the Request: the first message, unless
+// the client streams and it is empty, and maybe the end. PROTOCOL.md, "Streams".
+func (ss *serverStream) receiveRequest(flags frameFlags, payload []byte) {
+	if !ss.desc.StreamingClient || len(payload) > 0 {
+		ss.push(payload, nil)
 	}
-	buf.release()
 	if flags.has(flagRemoteClosed) {
 		ss.closeRemote()
 	}
@@ -76,18 +78,16 @@ func newServerStream(call *serverCall, desc *stream, flags frameFlags, req *inRe
 func (ss *serverStream) handleData(flags frameFlags, payload []byte, buf *buffer) {
 	closing := flags.has(flagRemoteClosed)
 	switch {
+	case ss.remoteClosed && !flags.has(flagNoData):
+		buf.release()
+		ss.offend("data handling error: " + ErrStreamClosed.Error())
 	case closing && len(payload) > 0:
 		buf.release()
 		ss.offend("data close message cannot include data")
-	case ss.remoteClosed && closing:
-		// closed twice: no harm done
-	case ss.remoteClosed:
+	case flags.has(flagNoData):
 		buf.release()
-		ss.offend("data handling error: " + ErrStreamClosed.Error())
-	case !flags.has(flagNoData):
-		ss.push(payload, buf)
 	default:
-		buf.release()
+		ss.push(payload, buf)
 	}
 	if closing {
 		ss.closeRemote()

@@ -6,7 +6,6 @@ package ttrpc
 import (
 	"context"
 	"fmt"
-	"maps"
 	"path"
 	"sync"
 	"sync/atomic"
@@ -82,7 +81,9 @@ func (s *services) register(name string, desc *ServiceDesc) {
 	defer s.mu.Unlock()
 	byName := map[string]*service{}
 	if old := s.byName.Load(); old != nil {
-		byName = maps.Clone(*old)
+		for n, svc := range *old {
+			byName[n] = svc
+		}
 	}
 	if _, ok := byName[name]; ok {
 		panic(fmt.Errorf("duplicate service %v registered", name))
@@ -92,6 +93,9 @@ func (s *services) register(name string, desc *ServiceDesc) {
 }
 
 func newService(name string, desc *ServiceDesc) *service {
+	if desc == nil {
+		desc = &ServiceDesc{}
+	}
 	svc := &service{
 		methods: make(map[string]*method, len(desc.Methods)),
 		streams: make(map[string]*stream, len(desc.Streams)),

@@ -24,9 +24,6 @@ import (
 // err's own status if it has one, or else a code for the errors of the standard
 // library that have an obvious one.
 func statusFromError(err error) *spb.Status {
-	if oversized, ok := err.(*OversizedMessageErr); ok {
-		err = oversized.err
-	}
 	if st, ok := status.FromError(err); ok {
 		return validStatus(st.Proto())
 	}
