@@ -83,11 +83,6 @@ func (c codec) prepare(m any) (e encoding, err error) {
 	return encoding{}, errUnknownMessage
 }
 
-// prepareRaw makes an encoding of bytes that are encoded already.
-func prepareRaw(b []byte) encoding {
-	return encoding{raw: b, size: len(b)}
-}
-
 // append writes the message behind b, which has room for e.size bytes.
 func (e encoding) append(b []byte) ([]byte, error) {
 	start := len(b)

@@ -167,7 +167,7 @@ func (b *acceptBackoff) wait(s *Server, err error) {
 
 // startConn serves conn in a goroutine of its own.
 func (s *Server) startConn(ctx context.Context, conn net.Conn) {
-	sc := newServerConn(s, conn, ctx)
+	sc := newServerConn(ctx, s, conn)
 	s.mu.Lock()
 	accepted := s.state == serving
 	if accepted {

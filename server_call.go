@@ -314,7 +314,8 @@ func (c *serverCall) answerFrame(result any, err error) (outFrame, error) {
 		if f, err = c.resultFrame(result); err == nil || errors.Is(err, ErrClosed) {
 			return f, err
 		}
-		if oversized, ok := err.(*OversizedMessageErr); ok {
+		var oversized *OversizedMessageErr
+		if errors.As(err, &oversized) {
 			err = oversized.err
 		}
 	}

@@ -43,17 +43,18 @@ type serverConn struct {
 	ids  streamIDs
 
 	// mu is taken after Server.mu and writer.mu.
-	mu       sync.Mutex
-	calls    map[uint32]*serverCall
-	grown    bool // calls has been larger than keptTable
-	opened   bool // the handshake is over
-	draining bool // close as soon as nothing is in flight
-	ended    bool
-	removed  bool
-	stall    *time.Timer // runs checkStall while draining
+	mu        sync.Mutex
+	calls     map[uint32]*serverCall
+	grown     bool // calls has been larger than keptTable
+	opened    bool // the handshake is over
+	draining  bool // close as soon as nothing is in flight
+	inputOver bool // the client sends nothing more
+	ended     bool
+	removed   bool
+	stall     *time.Timer // runs checkStall while draining
 }
 
-func newServerConn(s *Server, conn net.Conn, ctx context.Context) *serverConn {
+func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 	sc := &serverConn{
 		server:  s,
 		context: ctx,
@@ -109,7 +110,7 @@ func (sc *serverConn) setOpened() bool {
 func (sc *serverConn) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
 	if h.streamID%2 == 0 {
 		buf.release()
-		sc.refuse(h.streamID, codes.InvalidArgument, "StreamID must be odd for client initiated streams")
+		sc.refuse(h.streamID, "StreamID must be odd for client initiated streams")
 		return nil
 	}
 	switch h.typ {
@@ -141,13 +142,13 @@ func (sc *serverConn) receiveOversized(h frameHeader) error {
 func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) {
 	if !sc.ids.use(h.streamID) {
 		buf.release()
-		sc.refuse(h.streamID, codes.InvalidArgument, "StreamID cannot be re-used and must increment")
+		sc.refuse(h.streamID, "StreamID cannot be re-used and must increment")
 		return
 	}
 	req, err := parseRequest(payload)
 	if err != nil {
 		buf.release()
-		sc.refuse(h.streamID, codes.InvalidArgument, "unmarshal request error: "+err.Error())
+		sc.refuse(h.streamID, "unmarshal request error: "+err.Error())
 		return
 	}
 	method, stream, refusal := sc.server.services.find(req.service, req.method)
@@ -212,7 +213,7 @@ func (sc *serverConn) handleData(h frameHeader, payload []byte, buf *buffer) {
 	switch {
 	case call == nil:
 		buf.release()
-		sc.refuse(h.streamID, codes.InvalidArgument, "StreamID is no longer active")
+		sc.refuse(h.streamID, "StreamID is no longer active")
 	case answered: // sent before the client knew
 		buf.release()
 	case call.stream == nil:
@@ -238,8 +239,8 @@ func (sc *serverConn) handleCancel(h frameHeader) {
 }
 
 // refuse answers a frame that belongs to no call, or is not fit for it.
-func (sc *serverConn) refuse(id uint32, code codes.Code, message string) {
-	sc.postResponse(id, validStatus(status.New(code, message).Proto()))
+func (sc *serverConn) refuse(id uint32, message string) {
+	sc.postResponse(id, validStatus(status.New(codes.InvalidArgument, message).Proto()))
 }
 
 // postResponse queues a Response with a status, without waiting.
@@ -319,9 +320,13 @@ func (sc *serverConn) snapshot() []*serverCall {
 }
 
 // inputEnded is called when the client will send nothing more. Mostly it is
-// gone; but it may have closed only its side, and still read: what the handlers
-// make of their cancelled contexts is written if it can be.
+// gone; but it may have closed only its side, and still read: the answers that
+// handlers give now that their contexts are cancelled are written if they can
+// be. Streams send no more messages.
 func (sc *serverConn) inputEnded() {
+	sc.mu.Lock()
+	sc.inputOver = true
+	sc.mu.Unlock()
 	sc.cancelCalls()
 	sc.drain()
 }

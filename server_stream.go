@@ -149,13 +149,17 @@ func (ss *serverStream) SendMsg(m any) error {
 
 // onSend is the sendHook of a message.
 func (ss *serverStream) onSend() (uint32, error) {
-	ss.call.sc.mu.Lock()
-	answered := ss.call.answered
-	ss.call.sc.mu.Unlock()
-	if !answered {
-		return ss.call.id, nil
+	call := ss.call
+	call.sc.mu.Lock()
+	answered, inputOver := call.answered, call.sc.inputOver
+	call.sc.mu.Unlock()
+	switch {
+	case inputOver:
+		return 0, ErrClosed
+	case answered:
+		return 0, call.sendError()
 	}
-	return 0, ss.call.sendError()
+	return call.id, nil
 }
 
 // sendError is what SendMsg returns once the call has been answered.

@@ -44,7 +44,6 @@ type worker struct {
 	pool      *workers
 	tasks     chan task
 	goroutine uint64
-	scratch   []byte // for the task: a small response is encoded here
 }
 
 // run has t run by a worker.
@@ -68,12 +67,13 @@ func (p *workers) run(t task) {
 // work is the worker's goroutine.
 func (w *worker) work(t task) {
 	w.goroutine = currentGoroutine()
-	for ok := true; ok; t, ok = <-w.tasks {
-		t.run(w)
-		t = nil
-		if !w.pool.park(w) {
+	t.run(w)
+	for w.pool.park(w) {
+		next, ok := <-w.tasks
+		if !ok {
 			return
 		}
+		next.run(w)
 	}
 }
 
