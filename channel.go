@@ -79,30 +79,46 @@ func (ch *channel) open(conn net.Conn) *rawConn {
 func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 	defer ch.in.close()
 	defer ch.stopFrameTimer()
-	for empty := 0; ; {
-		var n int
-		var err error
-		if raw != nil {
-			n, err = raw.readInto(&ch.in)
-		} else {
-			n, err = conn.Read(ch.in.space())
+	if raw == nil {
+		return ch.readError(ch.receivePortable(conn))
+	}
+	defer raw.close()
+	for {
+		if err := raw.receive(ch); err != nil {
+			return ch.readError(err)
 		}
+		ch.throttle()
+	}
+}
+
+// receivePortable reads from any connection. What rawConn does is an
+// optimization of this.
+func (ch *channel) receivePortable(conn net.Conn) error {
+	for empty := 0; ; {
+		n, err := conn.Read(ch.in.space())
 		if n > 0 {
-			if err := ch.in.advance(n); err != nil {
+			empty = 0
+			if err := ch.received(n); err != nil {
 				return err
 			}
-			ch.timeFrame()
 			ch.throttle()
 		}
 		if err != nil {
-			return ch.readError(err)
+			return err
 		}
-		if empty++; n > 0 {
-			empty = 0
-		} else if empty == maxEmptyReads {
+		if empty++; empty > maxEmptyReads {
 			return io.ErrNoProgress
 		}
 	}
+}
+
+// received passes on what n bytes in the assembler's space make.
+func (ch *channel) received(n int) error {
+	if err := ch.in.advance(n); err != nil {
+		return err
+	}
+	ch.timeFrame()
+	return nil
 }
 
 // maxEmptyReads is how often in a row a Read may return neither bytes nor an

@@ -217,21 +217,17 @@ func (c *Client) cancelStream(id uint32, cause error) {
 func (c *Client) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
 	c.mu.Lock()
 	p := c.pending[h.streamID]
+	_, unary := p.(*clientCall)
+	if unary {
+		// One frame ends a call. Who takes it out of the table owns its end.
+		delete(c.pending, h.streamID)
+	}
 	c.mu.Unlock()
 	if p == nil {
 		buf.release()
 		return nil
 	}
-	if _, unary := p.(*clientCall); unary {
-		// One frame ends a call. Who takes it out of the table owns its end.
-		if !c.forget(h.streamID) {
-			buf.release()
-			return nil
-		}
-		p.receiveFrame(h, payload, buf)
-		return nil
-	}
-	if p.receiveFrame(h, payload, buf) {
+	if last := p.receiveFrame(h, payload, buf); last && !unary {
 		c.forget(h.streamID)
 	}
 	return nil

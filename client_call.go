@@ -268,6 +268,10 @@ func (c *Client) roundTrip(ctx context.Context, f outFrame) (*clientCall, error)
 // wait waits for the response, or for the end of ctx. In either case the call
 // is no longer in the table afterwards.
 func (call *clientCall) wait(ctx context.Context) error {
+	if ctx.Done() == nil {
+		<-call.done
+		return call.err
+	}
 	select {
 	case <-call.done:
 		return call.err

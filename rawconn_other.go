@@ -12,6 +12,8 @@ type rawConn struct{}
 
 func newRawConn(net.Conn) *rawConn { return nil }
 
-func (*rawConn) readInto(*assembler) (int, error) { panic("ttrpc: no rawConn on this system") }
+func (*rawConn) receive(*channel) error { panic("ttrpc: no rawConn on this system") }
 
 func (*rawConn) tryWrite([]byte) (int, error) { panic("ttrpc: no rawConn on this system") }
+
+func (*rawConn) close() {}

@@ -228,16 +228,19 @@ func (w *writer) post(f outFrame) {
 	}
 }
 
+// mustThrottle reports whether throttle would wait.
+func (w *writer) mustThrottle() bool { return w.posted.Load() > maxPosted }
+
 // throttle waits while a peer has let very much of what was posted pile up, and
 // fails the connection if the peer reads none of it.
 func (w *writer) throttle() {
-	if w.posted.Load() <= maxPosted {
+	if !w.mustThrottle() {
 		return
 	}
 	timer := time.NewTimer(writeStall)
 	defer timer.Stop()
 	w.mu.Lock()
-	for w.err == nil && w.posted.Load() > maxPosted {
+	for w.err == nil && w.mustThrottle() {
 		room, written := w.roomLocked(), w.progress.Load()
 		w.mu.Unlock()
 		select {
