@@ -55,6 +55,7 @@ type assembler struct {
 	head   frameHeader // of the frame that large or skip is about
 	large  *buffer     // the frame being collected, if it has its own buffer
 	skip   int         // bytes of an oversized frame still to be thrown away
+	waste  *buffer     // what they are read into, if they must be offered room at once
 	direct *buffer     // what the last space() offered, if not the read buffer
 	frames uint64      // frames passed on so far
 }
@@ -77,7 +78,10 @@ func (a *assembler) space() []byte {
 		end := min(cap(a.large.b), int(a.head.length))
 		return a.large.b[len(a.large.b):end]
 	case a.skip >= minReadOffer && a.whole:
-		a.direct = getBuffer(a.skip)
+		if a.waste == nil {
+			a.waste = getBuffer(a.skip)
+		}
+		a.direct = a.waste
 		return a.direct.b[:a.skip]
 	}
 	b := a.readBuffer()
@@ -97,7 +101,6 @@ func (a *assembler) advance(n int) error {
 	case a.direct == a.large:
 		a.large.b = a.large.b[:len(a.large.b)+n]
 	default:
-		a.direct.release()
 		a.skip -= n
 	}
 	a.direct = nil
@@ -164,13 +167,15 @@ func (a *assembler) newLarge(n int) *buffer {
 	return getBuffer(min(n, firstChunk))
 }
 
-// growLarge makes room in the large buffer if it is full but not complete.
+// growLarge moves the large frame to a buffer of the next size, if there is not
+// room for a read of some size.
 func (a *assembler) growLarge() {
 	old := a.large
-	if len(old.b) < cap(old.b) {
+	missing := int(a.head.length) - len(old.b)
+	if cap(old.b)-len(old.b) >= min(missing, minReadOffer) {
 		return
 	}
-	a.large = getBuffer(min(int(a.head.length), 4*cap(old.b)))
+	a.large = getBuffer(min(int(a.head.length), cap(old.b)+1))
 	a.large.b = append(a.large.b, old.b...)
 	old.release()
 }
@@ -205,6 +210,8 @@ func (a *assembler) stepOversized(unread []byte) (more bool, err error) {
 	}
 	h := a.head
 	a.head = frameHeader{}
+	a.waste.release()
+	a.waste = nil
 	a.frames++
 	return true, a.receiver.receiveOversized(h)
 }
@@ -228,5 +235,6 @@ func (a *assembler) close() {
 	a.r, a.w = 0, 0
 	a.park()
 	a.large.release()
-	a.large = nil
+	a.waste.release()
+	a.large, a.waste = nil, nil
 }

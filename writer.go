@@ -126,8 +126,12 @@ func newWriter(onError func(error)) *writer {
 func (w *writer) start(conn net.Conn, raw *rawConn) {
 	w.mu.Lock()
 	w.conn, w.raw = conn, raw
+	if len(w.queue) == 0 {
+		w.releaseLocked()
+		return
+	}
 	w.mu.Unlock()
-	w.flush()
+	go w.flush() // the caller is going to read, which must not wait for this
 }
 
 // takeTurn waits until no other large frame is encoded and unwritten, so that
