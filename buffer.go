@@ -18,6 +18,7 @@ type buffer struct {
 var bufferClasses = [...]int{
 	1 << 10,
 	4 << 10,
+	8 << 10,
 	34 << 10,
 	68 << 10,
 	264 << 10,

@@ -64,7 +64,7 @@ func (ch *channel) open(conn net.Conn) *rawConn {
 	if closed {
 		conn.Close()
 	}
-	raw := newRawConn(conn)
+	raw := newRawConn(conn, &ch.progress)
 	ch.in.whole = raw == nil
 	ch.in.size = readBufferSizePortable
 	if raw != nil {

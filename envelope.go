@@ -32,6 +32,16 @@ const (
 	keyValueValue protowire.Number = 2
 )
 
+// consumeTag is protowire.ConsumeTag, but refuses the field numbers that
+// protobuf refuses.
+func consumeTag(b []byte) (protowire.Number, protowire.Type, int) {
+	num, typ, n := protowire.ConsumeTag(b)
+	if n >= 0 && num > protowire.MaxValidNumber {
+		n = -1
+	}
+	return num, typ, n
+}
+
 // outRequest is a Request about to be encoded.
 type outRequest struct {
 	service, method string
@@ -157,7 +167,7 @@ func parseRequest(b []byte) (inRequest, error) {
 // parse reports whether b was decoded; if not, it is protobuf's turn.
 func (r *inRequest) parse(b []byte) bool {
 	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
+		num, typ, n := consumeTag(b)
 		if n < 0 {
 			return false
 		}
@@ -206,7 +216,7 @@ func (r *inRequest) setBytes(num protowire.Number, v []byte) bool {
 func (r *inRequest) parseKeyValue(b []byte) bool {
 	var key, value []byte
 	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
+		num, typ, n := consumeTag(b)
 		if n < 0 || typ != protowire.BytesType || num > keyValueValue {
 			return false
 		}
@@ -274,7 +284,7 @@ func parseResponse(b []byte) (inResponse, error) {
 // parse reports whether b was decoded; if not, it is protobuf's turn.
 func (r *inResponse) parse(b []byte) bool {
 	for len(b) > 0 {
-		num, typ, n := protowire.ConsumeTag(b)
+		num, typ, n := consumeTag(b)
 		if n < 0 {
 			return false
 		}

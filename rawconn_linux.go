@@ -19,8 +19,9 @@ import (
 )
 
 // rawChunk is the most that one system call reads or writes, so that a long
-// copy in the kernel does not keep the scheduler from its other goroutines.
-const rawChunk = 64 << 10
+// copy in the kernel does not keep the scheduler from its other goroutines. A
+// message of 64 KiB goes in one.
+const rawChunk = 68 << 10
 
 // rawReads is how many reads in a row one RawConn.Read may do. A connection is
 // not closed during that call, so it must end though the peer never pauses.
@@ -58,14 +59,17 @@ type rawConn struct {
 	kicked  atomic.Bool // the read deadline is ours
 
 	// owned by the goroutine that writes
-	out     []byte
-	written int
-	werr    error
-	onWrite func(fd uintptr) bool // rawConn.writeReady, bound once
+	out      []byte
+	wait     bool // for the peer, rather than stop
+	written  int
+	werr     error
+	onWrite  func(fd uintptr) bool // rawConn.writeReady, bound once
+	progress *atomic.Uint64        // counts the bytes written
 }
 
 // newRawConn returns nil for a connection that is not plainly a kernel socket.
-func newRawConn(conn net.Conn) *rawConn {
+// It adds the bytes that are written to progress.
+func newRawConn(conn net.Conn, progress *atomic.Uint64) *rawConn {
 	switch conn.(type) {
 	case *net.UnixConn, *net.TCPConn:
 	default:
@@ -75,7 +79,7 @@ func newRawConn(conn net.Conn) *rawConn {
 	if err != nil {
 		return nil
 	}
-	r := &rawConn{conn: conn, rc: rc}
+	r := &rawConn{conn: conn, rc: rc, progress: progress}
 	r.onRead, r.onWrite = r.readReady, r.writeReady
 	return r
 }
@@ -176,6 +180,18 @@ func (r *rawConn) close() {
 // that was. Less than all of it without an error means that the peer does not
 // read.
 func (r *rawConn) tryWrite(b []byte) (int, error) {
+	r.wait = false
+	return r.write(b)
+}
+
+// writeAll writes b, and waits for the peer where it must.
+func (r *rawConn) writeAll(b []byte) error {
+	r.wait = true
+	_, err := r.write(b)
+	return err
+}
+
+func (r *rawConn) write(b []byte) (int, error) {
 	r.out, r.written, r.werr = b, 0, nil
 	err := r.rc.Write(r.onWrite)
 	r.out = nil
@@ -185,8 +201,7 @@ func (r *rawConn) tryWrite(b []byte) (int, error) {
 	return r.written, err
 }
 
-// writeReady is the callback of tryWrite. It always says that it is done: it
-// never waits.
+// writeReady is the callback of write. It returns false to wait.
 func (r *rawConn) writeReady(fd uintptr) bool {
 	for r.written < len(r.out) {
 		chunk := r.out[r.written:]
@@ -196,13 +211,14 @@ func (r *rawConn) writeReady(fd uintptr) bool {
 		case errno == unix.EINTR:
 			continue
 		case errno == unix.EAGAIN:
-			return true
+			return !r.wait
 		case errno != 0:
 			r.werr = os.NewSyscallError("write", errno)
 			return true
 		}
 		r.written += n
-		if n < len(chunk) {
+		r.progress.Add(uint64(n))
+		if n < len(chunk) && !r.wait {
 			return true
 		}
 	}

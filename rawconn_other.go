@@ -5,15 +5,20 @@
 
 package ttrpc
 
-import "net"
+import (
+	"net"
+	"sync/atomic"
+)
 
 // rawConn does not exist here: every connection takes the portable path.
 type rawConn struct{}
 
-func newRawConn(net.Conn) *rawConn { return nil }
+func newRawConn(net.Conn, *atomic.Uint64) *rawConn { return nil }
 
 func (*rawConn) receive(*channel) error { panic("ttrpc: no rawConn on this system") }
 
 func (*rawConn) tryWrite([]byte) (int, error) { panic("ttrpc: no rawConn on this system") }
+
+func (*rawConn) writeAll([]byte) error { panic("ttrpc: no rawConn on this system") }
 
 func (*rawConn) close() {}

@@ -188,22 +188,26 @@ func (q *receiveQueue) wakeLocked() {
 // ctx. decode must keep nothing of its argument.
 func (q *receiveQueue) receive(ctx context.Context, decode func([]byte, any) error, into any) error {
 	for {
-		q.receiving.Lock()
-		message, buf, ok, err := q.next()
-		if ok {
-			err = decode(message, into)
-			q.receiving.Unlock()
-			buf.release()
-			return err
-		}
-		q.receiving.Unlock()
-		if err != nil {
+		ok, err := q.tryReceive(decode, into)
+		if ok || err != nil {
 			return err
 		}
 		if err := q.wait(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// tryReceive is receive, but does not wait: ok says that there was a message.
+func (q *receiveQueue) tryReceive(decode func([]byte, any) error, into any) (ok bool, err error) {
+	q.receiving.Lock()
+	defer q.receiving.Unlock() // also if decode panics
+	message, buf, ok, err := q.next()
+	if !ok {
+		return false, err
+	}
+	defer buf.release()
+	return true, decode(message, into)
 }
 
 // next takes the first message, if there is one, or else tells the end.

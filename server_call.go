@@ -62,7 +62,7 @@ var errAnswered = errors.New("call has been answered")
 
 func newServerCall(sc *serverConn, id uint32, req *inRequest) *serverCall {
 	call := &serverCall{sc: sc, id: id}
-	call.values, call.peer, call.md = sc.context, sc.peer, req.md
+	call.values, call.peer, call.md = sc.values, sc.peer, req.md
 	return call
 }
 

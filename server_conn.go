@@ -36,6 +36,7 @@ type serverConn struct {
 	// immutable
 	server  *Server
 	context context.Context // Serve's
+	values  context.Context // the values of that, without its end
 	budget  sharedBudget
 
 	// owned by serve, the reading goroutine
@@ -58,6 +59,7 @@ func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 	sc := &serverConn{
 		server:  s,
 		context: ctx,
+		values:  context.WithoutCancel(ctx),
 		budget:  sharedBudget{limit: int64(s.config.budget.perConnection)},
 	}
 	sc.channel = newChannel(conn, sc, sc.end, s.config.frameTimeout)
@@ -73,7 +75,7 @@ func (sc *serverConn) serve(conn net.Conn) {
 		defer stop()
 	}
 	config := sc.server.config
-	wrapped, info, err := handshake(context.WithoutCancel(sc.context), config.handshaker, config.handshakeTimeout, conn)
+	wrapped, info, err := handshake(sc.values, config.handshaker, config.handshakeTimeout, conn)
 	if err != nil {
 		if sc.end(err); !sc.server.isStopping() {
 			config.logger.Error("ttrpc: refusing connection after handshake", "error", err)
@@ -218,7 +220,7 @@ func (sc *serverConn) handleData(h frameHeader, payload []byte, buf *buffer) {
 		buf.release()
 	case call.stream == nil:
 		buf.release()
-		if len(payload) > 0 && !h.flags.has(flagNoData) {
+		if len(payload) > 0 && (h.flags.has(flagRemoteClosed) || !h.flags.has(flagNoData)) {
 			err := protocolErrorf("data for a unary method")
 			call.endWith(status.New(codes.InvalidArgument, "data handling error: "+err.Error()).Proto(), err)
 		}

@@ -350,7 +350,6 @@ func (w *writer) writeFirst(f outFrame) {
 		w.fail(err)
 		return
 	}
-	w.progress.Add(uint64(n))
 	if n == len(f.b) {
 		w.discard(f)
 		w.finishRound()
@@ -408,19 +407,18 @@ func (w *writer) wakeLocked() {
 // flushInline writes what is queued on behalf of a sender, which gets away as
 // soon as the peer stops reading or others keep the queue filled.
 func (w *writer) flushInline() {
-	if w.raw == nil {
-		w.flush()
-		return
-	}
 	for range inlineRounds {
-		w.mu.Lock()
-		if len(w.queue) == 0 || w.err != nil {
-			w.releaseLocked()
+		batch := w.take()
+		if batch == nil {
 			return
 		}
-		batch := w.takeLocked()
-		w.mu.Unlock()
-		rest, err := w.tryWriteAll(batch)
+		var rest []segment
+		var err error
+		if w.raw != nil {
+			rest, err = w.tryWriteAll(batch)
+		} else {
+			rest, err = w.writeAll(batch)
+		}
 		if err != nil {
 			w.drop(rest)
 			w.fail(err)
@@ -434,6 +432,19 @@ func (w *writer) flushInline() {
 	go w.flush()
 }
 
+// take takes the queue, to be written by the caller, who owns the write side. If
+// there is nothing to write, it ends that ownership and returns nil.
+func (w *writer) take() []segment {
+	w.mu.Lock()
+	if len(w.queue) == 0 || w.err != nil {
+		w.releaseLocked()
+		return nil
+	}
+	batch := w.takeLocked()
+	w.mu.Unlock()
+	return batch
+}
+
 // tryWriteAll writes segments as far as the socket takes them now, and returns
 // those that are left.
 func (w *writer) tryWriteAll(batch []segment) ([]segment, error) {
@@ -441,7 +452,6 @@ func (w *writer) tryWriteAll(batch []segment) ([]segment, error) {
 		s := &batch[0]
 		n, err := w.raw.tryWrite(s.buf.b[s.off:])
 		s.off += n
-		w.progress.Add(uint64(n))
 		if err != nil || s.off < len(s.buf.b) {
 			return batch, err
 		}
@@ -466,43 +476,42 @@ func (w *writer) requeue(rest []segment) {
 // wait; it ends with the queue, or with the connection.
 func (w *writer) flush() {
 	for {
-		w.mu.Lock()
-		if len(w.queue) == 0 || w.err != nil {
-			w.releaseLocked()
+		batch := w.take()
+		if batch == nil {
 			return
 		}
-		batch := w.takeLocked()
-		w.mu.Unlock()
-		for i := range batch {
-			if err := w.writeSegment(&batch[i]); err != nil {
-				w.drop(batch[i:])
-				w.fail(err)
-				return
-			}
-			w.drop(batch[i : i+1])
+		if rest, err := w.writeAll(batch); err != nil {
+			w.drop(rest)
+			w.fail(err)
+			return
 		}
 	}
 }
 
+// writeAll writes segments, waiting for the peer. With an error it returns
+// those that are left.
+func (w *writer) writeAll(batch []segment) ([]segment, error) {
+	for i := range batch {
+		if err := w.writeSegment(&batch[i]); err != nil {
+			return batch[i:], err
+		}
+		w.drop(batch[i : i+1])
+	}
+	return nil, nil
+}
+
 // writeSegment writes s in Writes of the shape that the connection wants.
 func (w *writer) writeSegment(s *segment) error {
-	if w.raw == nil && s.one && s.off == 0 {
+	if w.raw != nil {
+		return w.raw.writeAll(s.buf.b[s.off:])
+	}
+	if s.one {
 		if err := w.write(s.buf.b[:frameHeaderLength]); err != nil {
 			return err
 		}
 		s.off = frameHeaderLength
 	}
-	for s.off < len(s.buf.b) {
-		part := s.buf.b[s.off:]
-		if w.raw != nil {
-			part = part[:min(len(part), 64<<10)] // so that progress shows
-		}
-		if err := w.write(part); err != nil {
-			return err
-		}
-		s.off += len(part)
-	}
-	return nil
+	return w.write(s.buf.b[s.off:])
 }
 
 // write is one conn.Write.
