@@ -143,7 +143,6 @@ func (c *Client) callDirect(ctx context.Context, service, method string, e encod
 		service:     service,
 		method:      method,
 		payload:     e,
-		hasPayload:  e.size > 0,
 		timeoutNano: timeout,
 		md:          md,
 	})

@@ -96,7 +96,6 @@ func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, metho
 		service:     service,
 		method:      method,
 		payload:     e,
-		hasPayload:  e.size > 0,
 		timeoutNano: timeout,
 		md:          md,
 	})

@@ -46,7 +46,6 @@ func consumeTag(b []byte) (protowire.Number, protowire.Type, int) {
 type outRequest struct {
 	service, method string
 	payload         encoding
-	hasPayload      bool // the field is there, if only empty
 	timeoutNano     int64
 	md              MD
 }
@@ -71,7 +70,7 @@ func appendStringField(b []byte, num protowire.Number, s string) []byte {
 // size returns the encoded size of r.
 func (r *outRequest) size() int {
 	n := stringFieldSize(r.service) + stringFieldSize(r.method)
-	if r.hasPayload {
+	if r.payload.size > 0 {
 		n += 1 + protowire.SizeBytes(r.payload.size)
 	}
 	if r.timeoutNano != 0 {
@@ -92,7 +91,7 @@ func (r *outRequest) append(b []byte) ([]byte, error) {
 	}
 	b = appendStringField(b, requestService, r.service)
 	b = appendStringField(b, requestMethod, r.method)
-	if r.hasPayload {
+	if r.payload.size > 0 {
 		b = protowire.AppendTag(b, requestPayload, protowire.BytesType)
 		b = protowire.AppendVarint(b, uint64(r.payload.size))
 		var err error
@@ -136,7 +135,6 @@ func (r *outRequest) checkText() error {
 type inRequest struct {
 	service, method []byte
 	payload         []byte
-	hasPayload      bool // the field was there, if only empty
 	timeoutNano     int64
 	md              MD
 }
@@ -144,7 +142,7 @@ type inRequest struct {
 // parseRequest decodes a Request.
 func parseRequest(b []byte) (inRequest, error) {
 	var r inRequest
-	if r.parse(b) && utf8.Valid(r.service) && utf8.Valid(r.method) {
+	if r.parse(b) {
 		return r, nil
 	}
 	var req Request
@@ -155,7 +153,6 @@ func parseRequest(b []byte) (inRequest, error) {
 		service:     []byte(req.Service),
 		method:      []byte(req.Method),
 		payload:     req.Payload,
-		hasPayload:  req.Payload != nil,
 		timeoutNano: req.TimeoutNano,
 	}
 	for _, kv := range req.Metadata {
@@ -197,15 +194,18 @@ func (r *inRequest) parse(b []byte) bool {
 	return true
 }
 
-// setBytes stores a length-delimited field.
+// setBytes stores a length-delimited field. It reports false for text that is
+// not UTF-8.
 func (r *inRequest) setBytes(num protowire.Number, v []byte) bool {
 	switch num {
 	case requestService:
 		r.service = v
+		return utf8.Valid(v)
 	case requestMethod:
 		r.method = v
+		return utf8.Valid(v)
 	case requestPayload:
-		r.payload, r.hasPayload = v, true
+		r.payload = v
 	case requestMetadata:
 		return r.parseKeyValue(v)
 	}

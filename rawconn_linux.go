@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -109,7 +108,7 @@ func (r *rawConn) readReady(fd uintptr) bool {
 	for range rawReads {
 		p := r.ch.in.space()
 		p = p[:min(len(p), rawChunk)]
-		n, errno := rawSyscall(unix.SYS_READ, fd, p)
+		n, errno := rawRead(fd, p)
 		switch {
 		case errno == unix.EINTR:
 			continue
@@ -206,7 +205,7 @@ func (r *rawConn) writeReady(fd uintptr) bool {
 	for r.written < len(r.out) {
 		chunk := r.out[r.written:]
 		chunk = chunk[:min(len(chunk), rawChunk)]
-		n, errno := rawSyscall(unix.SYS_WRITE, fd, chunk)
+		n, errno := rawWrite(fd, chunk)
 		switch {
 		case errno == unix.EINTR:
 			continue
@@ -223,13 +222,4 @@ func (r *rawConn) writeReady(fd uintptr) bool {
 		}
 	}
 	return true
-}
-
-// rawSyscall reads into or writes from b, which is not empty, without telling
-// the scheduler: the socket does not block, and at most rawChunk bytes are
-// copied. So a goroutine keeps its processor while the peer, who may run on the
-// same one, takes its turn; that halves the time of a call.
-func rawSyscall(trap, fd uintptr, b []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
-	return int(n), errno
 }

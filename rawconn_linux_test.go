@@ -1,92 +1,191 @@
 // SPDX-FileCopyrightText: The ttrpc Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ttrpc_test
+//go:build linux && !ttrpc_portable
+
+package ttrpc
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
-	"github.com/containerd/ttrpc"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// rawConnRounds is how often a race with the poller is given its chance.
-const rawConnRounds = 100
-
-// The poller reports the last bytes of a connection and its end as one event,
-// if they come close together; a reader that believes the first short read
-// would wait for ever.
-func TestEndBehindLastRequestIsNoticed(t *testing.T) {
-	ended := make(chan error, 1)
-	srv := newServer(t)
-	srv.Register("svc", map[string]ttrpc.Method{
-		"Wait": func(ctx context.Context, _ func(any) error) (any, error) {
-			<-ctx.Done()
-			ended <- ctx.Err()
-			return nil, ctx.Err()
-		},
-	})
-	l := serve(t, srv)
-	payload, err := proto.Marshal(&ttrpc.Request{Service: "svc", Method: "Wait"})
+// serveEcho serves the method "Echo" of "service" on conn until the test ends.
+func serveEcho(t testing.TB, conn net.Conn, opts ...ServerOpt) *Server {
+	t.Helper()
+	srv, err := NewServer(opts...)
 	require.NoError(t, err)
-	for range rawConnRounds {
-		conn, err := net.Dial(l.Addr().Network(), l.Addr().String())
-		require.NoError(t, err)
-		_, err = conn.Write(frameBytes(1, typeRequest, 0, payload))
-		require.NoError(t, err)
-		require.NoError(t, conn.Close())
-		require.Equal(t, context.Canceled, await(t, ended, "the handler to learn that its client has gone"))
-	}
+	srv.Register("service", map[string]Method{"Echo": func(_ context.Context, unmarshal func(any) error) (any, error) {
+		var m wrapperspb.BytesValue
+		return &m, unmarshal(&m)
+	}})
+	l := newMemListener()
+	l.conns <- conn
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(context.Background(), l) }()
+	t.Cleanup(func() {
+		srv.Close()
+		receiveOrFail(t, served, "Serve")
+	})
+	return srv
 }
 
-func TestEndBehindLastResponseIsNoticed(t *testing.T) {
-	l := listenUnix(t)
-	for range rawConnRounds {
-		closed := make(chan struct{})
-		client := newClient(t, dial(t, l), ttrpc.WithOnClose(func() { close(closed) }))
-		conn, err := l.Accept()
-		require.NoError(t, err)
-		answered := make(chan error, 1)
+// echo calls the method of serveEcho, and checks the answer.
+func echo(t testing.TB, client *Client, message []byte) {
+	t.Helper()
+	var got wrapperspb.BytesValue
+	require.NoError(t, client.Call(t.Context(), "service", "Echo", wrapperspb.Bytes(message), &got))
+	require.True(t, string(message) == string(got.Value), "echo of %d bytes", len(message))
+}
+
+// What one end does before it writes, the other has seen when it has read, as
+// with every net.Conn. The race detector knows that of Read and Write; tests of
+// our users' rely on it, which look at what a handler did once the call is over.
+func TestSocketOrdersMemory(t *testing.T) {
+	near, far := unixPair(t, "unix")
+	var seen string
+	srv, err := NewServer()
+	require.NoError(t, err)
+	srv.Register("service", map[string]Method{"Note": func(_ context.Context, unmarshal func(any) error) (any, error) {
+		var m wrapperspb.StringValue
+		err := unmarshal(&m)
+		seen += m.Value
+		return &m, err
+	}})
+	l := newMemListener()
+	l.conns <- far
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(context.Background(), l) }()
+	client := NewClient(near)
+	for range 20 {
+		seen += "c"
+		require.NoError(t, client.Call(context.Background(), "service", "Note", wrapperspb.String("s"), &wrapperspb.StringValue{}))
+	}
+	require.Len(t, seen, 40)
+	client.Close()
+	srv.Close()
+	receiveOrFail(t, served, "Serve")
+}
+
+// Sockets that keep the bounds of messages lose what a Read has no room for, so
+// they are not to be read and written as streams of bytes.
+func TestPacketSocketIsNoStreamOfBytes(t *testing.T) {
+	near, far := unixPair(t, "unixpacket")
+	serveEcho(t, far)
+	client := NewClient(near)
+	defer client.Close()
+	for _, n := range []int{0, 100, 4000, 4086, 4096, 5000, 30_000, 33_000, 60_000, 100_000} {
+		echo(t, client, fill(n, n))
+	}
+	const callers = 8
+	done := make(chan struct{}, callers)
+	for c := range callers {
 		go func() {
-			answered <- client.Call(t.Context(), "svc", "Echo", &wrapperspb.StringValue{}, &wrapperspb.StringValue{})
+			defer func() { done <- struct{}{} }()
+			for i := range 20 {
+				n := []int{10, 2000, 4070, 9000}[(c+i)%4]
+				var got wrapperspb.BytesValue
+				if err := client.Call(t.Context(), "service", "Echo", wrapperspb.Bytes(fill(i, n)), &got); err != nil || string(got.Value) != string(fill(i, n)) {
+					t.Errorf("echo of %d bytes: %d bytes, %v", n, len(got.Value), err)
+					return
+				}
+			}
 		}()
-		p := newRawPeer(t, conn)
-		p.read()
-		p.write(1, typeResponse, 0, nil)
-		require.NoError(t, conn.Close())
-		require.NoError(t, await(t, answered, "the call"))
-		await(t, closed, "the client to notice that the server has gone")
+	}
+	for range callers {
+		receiveOrFail(t, done, "the callers")
 	}
 }
 
-// A read stops short behind bytes that came with file descriptors, though there
-// are more.
-func TestRequestBehindFileDescriptorsIsRead(t *testing.T) {
-	srv := newServer(t)
-	srv.Register("svc", map[string]ttrpc.Method{
-		"Echo": func(_ context.Context, unmarshal func(any) error) (any, error) {
-			m := new(wrapperspb.StringValue)
-			return m, unmarshal(m)
-		},
-	})
-	conn := dial(t, serve(t, srv)).(*net.UnixConn)
-	p := newRawPeer(t, conn)
-	payload, err := proto.Marshal(&ttrpc.Request{Service: "svc", Method: "Echo"})
+// Another holder of the same socket, a process that it was passed to for one,
+// may have made it blocking. That must not stop this process: a read that waits
+// without the scheduler's knowing holds up the garbage collector, and with it
+// everything.
+func TestSocketThatIsBlockingDoesNotStopProcess(t *testing.T) {
+	near, far := unixPair(t, "unix")
+	rc, err := near.SyscallConn()
 	require.NoError(t, err)
-	file, err := os.Open(os.DevNull)
-	require.NoError(t, err)
-	defer file.Close()
-	for id := uint32(1); id < 2*rawConnRounds; id += 4 {
-		_, _, err := conn.WriteMsgUnix(frameBytes(id, typeRequest, 0, payload), unix.UnixRights(int(file.Fd())), nil)
+	require.NoError(t, rc.Control(func(fd uintptr) {
+		require.NoError(t, unix.SetNonblock(int(fd), false))
+	}))
+	raw := newRawConn(near, new(atomic.Uint64))
+	require.NotNil(t, raw)
+	// As many bytes as the socket takes, and one more, without waiting.
+	var total int
+	for {
+		n, err := raw.tryWrite(make([]byte, 32<<10))
 		require.NoError(t, err)
-		p.write(id+2, typeRequest, 0, payload)
-		answered := []uint32{p.read().id, p.read().id}
-		require.ElementsMatch(t, []uint32{id, id + 2}, answered)
+		if total += n; n < 32<<10 {
+			break
+		}
+	}
+	n, err := io.CopyN(io.Discard, far, int64(total))
+	require.NoError(t, err)
+	require.Equal(t, int64(total), n)
+}
+
+// The end of a connection is noticed though it comes with the last bytes, in
+// one event of the poller.
+func TestEndBehindLastBytesIsNoticed(t *testing.T) {
+	for _, how := range []struct {
+		name string
+		end  func(*net.UnixConn) error
+	}{
+		{"close", (*net.UnixConn).Close},
+		{"half-close", (*net.UnixConn).CloseWrite},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			for i := range 30 {
+				near, far := unixPair(t, "unix")
+				client := NewClient(near)
+				_, err := far.Write(frameOf(2, frameData, 0, fill(i, i)))
+				require.NoError(t, err)
+				require.NoError(t, how.end(far))
+				require.NoError(t, client.UserOnCloseWait(t.Context()))
+				far.Close()
+			}
+		})
+	}
+}
+
+// A short read that is not the last of what is there, because file descriptors
+// came along, does not leave the rest lying.
+func TestShortReadBeforeDescriptorLeavesNothing(t *testing.T) {
+	near, far := unixPair(t, "unix")
+	client := NewClient(near)
+	defer client.Close()
+	answer := func(id uint32, payload string) []byte {
+		b, err := appendResponse(nil, prepareBytes(append([]byte{0x0a, byte(len(payload))}, payload...)))
+		require.NoError(t, err)
+		return frameOf(id, frameResponse, 0, b)
+	}
+	for i := range 20 {
+		id := uint32(4*i + 1)
+		ends := make(chan error, 2)
+		var got [2]wrapperspb.StringValue
+		for c := range got {
+			go func() { ends <- client.Call(t.Context(), "service", "Method", &wrapperspb.StringValue{}, &got[c]) }()
+		}
+		for range 2 {
+			_, err := readFrame(far)
+			require.NoError(t, err)
+		}
+		first, second := answer(id, "first"), answer(id+2, "second")
+		// The descriptor goes with the second Write; a read stops there.
+		_, err := far.Write(first[:len(first)-3])
+		require.NoError(t, err)
+		_, _, err = far.WriteMsgUnix(append(first[len(first)-3:], second...), syscall.UnixRights(int(os.Stdin.Fd())), nil)
+		require.NoError(t, err)
+		require.NoError(t, receiveOrFail(t, ends, "the first call"))
+		require.NoError(t, receiveOrFail(t, ends, "the second call"))
 	}
 }
