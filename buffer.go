@@ -13,16 +13,22 @@ type buffer struct {
 	class int // index into bufferClasses, or -1 for a buffer that has no pool
 }
 
-// bufferClasses are the capacities of pooled buffers. Each class has some room
-// above the round number, so that a round payload and its envelope fit.
+// bufferClasses are the capacities of pooled buffers. Each class from 34 KiB on
+// has some room above the round number, so that a round payload and its envelope
+// fit. None is much more than twice the one before, so no buffer is much more
+// than twice what it was asked for.
 var bufferClasses = [...]int{
 	1 << 10,
 	4 << 10,
 	8 << 10,
+	17 << 10,
 	34 << 10,
 	68 << 10,
+	136 << 10,
 	264 << 10,
+	520 << 10,
 	1<<20 + 8<<10,
+	2<<20 + 8<<10,
 	messageLengthMax + 8<<10,
 }
 

@@ -209,7 +209,7 @@ func (c *Client) cancelStream(id uint32, cause error) {
 	}
 	f := outFrame{b: make([]byte, frameHeaderLength)}
 	putFrameHeader(f.b, h)
-	c.post(f)
+	_ = c.post(f) // if there is still somebody
 }
 
 // receiveFrame is the frameReceiver of a client. What belongs to no pending

@@ -192,7 +192,7 @@ func (c *Client) invoke(ctx context.Context, request *Request, response *Respons
 	if err != nil {
 		return err
 	}
-	f, err := c.envelopeFrame(ctx, 0, e)
+	f, err := c.messageFrame(ctx, frameHeader{typ: frameRequest}, e)
 	if err != nil {
 		return err
 	}
@@ -206,42 +206,26 @@ func (c *Client) invoke(ctx context.Context, request *Request, response *Respons
 
 // requestFrame encodes a Request, without its stream id.
 func (c *Client) requestFrame(ctx context.Context, flags frameFlags, req *outRequest) (outFrame, error) {
-	size := req.size()
-	if size > messageLengthMax {
-		return outFrame{}, newOversizedMessageErr(size)
-	}
-	f, err := c.newFrame(ctx, size)
+	f, err := c.newFrame(ctx, req.size())
 	if err != nil {
 		return f, err
 	}
-	if f.b, err = req.append(f.b); err != nil {
-		c.discard(f)
-		return f, err
-	}
-	c.sealFrame(&f, frameHeader{typ: frameRequest, flags: flags})
-	return f, nil
-}
-
-// envelopeFrame encodes a Request that an interceptor may have changed.
-func (c *Client) envelopeFrame(ctx context.Context, flags frameFlags, e encoding) (outFrame, error) {
-	return c.messageFrame(ctx, frameHeader{typ: frameRequest, flags: flags}, e)
+	defer c.discardUnsealed(&f)
+	b, err := req.append(f.b)
+	f, err = c.sealFrame(f, frameHeader{typ: frameRequest, flags: flags}, b, err)
+	return f, err
 }
 
 // messageFrame encodes e as the payload of a frame.
 func (c *Client) messageFrame(ctx context.Context, h frameHeader, e encoding) (outFrame, error) {
-	if e.size > messageLengthMax {
-		return outFrame{}, newOversizedMessageErr(e.size)
-	}
 	f, err := c.newFrame(ctx, e.size)
 	if err != nil {
 		return f, err
 	}
-	if f.b, err = e.append(f.b); err != nil {
-		c.discard(f)
-		return f, err
-	}
-	c.sealFrame(&f, h)
-	return f, nil
+	defer c.discardUnsealed(&f)
+	b, err := e.append(f.b)
+	f, err = c.sealFrame(f, h, b, err)
+	return f, err
 }
 
 // roundTrip sends a Request and waits for what comes back. The caller frees the

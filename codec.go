@@ -86,17 +86,20 @@ func (c codec) prepare(m any) (e encoding, err error) {
 // append writes the message behind b, which has room for e.size bytes.
 func (e encoding) append(b []byte) ([]byte, error) {
 	start := len(b)
+	var n int
 	var err error
 	switch {
 	case e.message != nil:
 		b, err = marshalWithSize.MarshalAppend(b, e.message)
-	case e.vt != nil:
+		n = len(b) - start
+	case e.vt != nil: // it writes from the back
 		b = slices.Grow(b, e.size)[:start+e.size]
-		_, err = e.vt.MarshalToSizedBufferVT(b[start:])
+		n, err = e.vt.MarshalToSizedBufferVT(b[start:])
 	default:
 		b = append(b, e.raw...)
+		n = len(e.raw)
 	}
-	if err == nil && len(b)-start != e.size {
+	if err == nil && n != e.size {
 		err = errors.New("ttrpc: message changed while it was encoded")
 	}
 	return b, err

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The ttrpc Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux && !ttrpc_portable
+//go:build linux && !386 && !s390x && !ttrpc_portable
 
 package ttrpc
 
@@ -73,6 +73,9 @@ func newRawConn(conn net.Conn, progress *atomic.Uint64) *rawConn {
 	case *net.UnixConn, *net.TCPConn:
 	default:
 		return nil
+	}
+	if conn.LocalAddr().Network() == "unixpacket" {
+		return nil // not a stream of bytes
 	}
 	rc, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {

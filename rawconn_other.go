@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The ttrpc Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build !linux || ttrpc_portable
+//go:build !linux || 386 || s390x || ttrpc_portable
 
 package ttrpc
 
@@ -10,7 +10,8 @@ import (
 	"sync/atomic"
 )
 
-// rawConn does not exist here: every connection takes the portable path.
+// rawConn does not exist here: every connection takes the portable path. (The
+// system calls that it needs are missing from old kernels on 386 and s390x.)
 type rawConn struct{}
 
 func newRawConn(net.Conn, *atomic.Uint64) *rawConn { return nil }

@@ -90,7 +90,7 @@ const recordLarge = 1
 // push queues a message, or ErrStreamFull says that it does not fit. buf is as
 // for frameReceiver.receiveFrame. After the end it does nothing.
 func (q *receiveQueue) push(message []byte, buf *buffer) error {
-	cost := len(message) + queuedOverhead
+	cost := queueCost(message, buf)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.end != nil {
@@ -111,6 +111,15 @@ func (q *receiveQueue) push(message []byte, buf *buffer) error {
 	}
 	q.wakeLocked()
 	return nil
+}
+
+// queueCost is what a message counts against the budget: about the memory that
+// it takes.
+func queueCost(message []byte, buf *buffer) int {
+	if buf != nil {
+		return cap(buf.b) + queuedOverhead
+	}
+	return len(message) + queuedOverhead
 }
 
 // finish ends the queue behind what is in it. The first cause counts.
@@ -232,7 +241,7 @@ func (q *receiveQueue) next() (message []byte, buf *buffer, ok bool, err error) 
 		message = q.out[:size:size]
 		q.out = q.out[size:]
 	}
-	q.giveLocked(len(message) + queuedOverhead)
+	q.giveLocked(queueCost(message, buf))
 	if len(q.out) > 0 || len(q.in) > 0 {
 		q.wakeLocked() // another user may be waiting
 	}

@@ -149,8 +149,7 @@ func (c *serverCall) startDeadline(timeoutNano int64) {
 
 // expire answers the call at its deadline, in a goroutine of the timer's.
 func (c *serverCall) expire() {
-	if c.takeAnswer() {
-		c.sc.postResponse(c.id, statusFromError(context.DeadlineExceeded))
+	if c.answerEarly(statusFromError(context.DeadlineExceeded)) {
 		c.abandon(context.DeadlineExceeded)
 	}
 }
@@ -167,11 +166,28 @@ func (c *serverCall) takeAnswer() bool {
 	return true
 }
 
+// earlyAnswer is the sendHook of an answer that does not wait for the handler:
+// the call is answered at the moment that the answer has its place among the
+// frames to be written.
+type earlyAnswer serverCall
+
+func (hook *earlyAnswer) onSend() (uint32, error) {
+	c := (*serverCall)(hook)
+	if !c.takeAnswer() {
+		return 0, errAnswered
+	}
+	return c.id, nil
+}
+
+// answerEarly answers the call with st, unless it has been answered.
+func (c *serverCall) answerEarly(st *spb.Status) bool {
+	return c.sc.post(outFrame{b: responseFrame(c.id, st), hook: (*earlyAnswer)(c)}) == nil
+}
+
 // endWith answers the call with st while its handler runs, which finds its
 // context cancelled and, on a stream, gets cause from RecvMsg.
 func (c *serverCall) endWith(st *spb.Status, cause error) {
-	if c.takeAnswer() {
-		c.sc.postResponse(c.id, st)
+	if c.answerEarly(st) {
 		if c.stream != nil {
 			c.stream.queue.finish(cause)
 		}
@@ -198,9 +214,9 @@ func (c *serverCall) setInShutdown() {
 // task of a worker.
 func (c *serverCall) run(w *worker) {
 	c.goroutine.Store(w.goroutine)
-	returned := false
+	finished := false
 	defer func() {
-		if returned {
+		if finished {
 			return
 		}
 		var cause any
@@ -210,9 +226,9 @@ func (c *serverCall) run(w *worker) {
 		c.handlerLost(cause)
 	}()
 	result, err := c.handle()
-	returned = true
 	c.goroutine.Store(0)
-	c.finish(result, err)
+	c.finish(result, err) // this may run code of the result's, too
+	finished = true
 }
 
 // handle calls the interceptors and the handler.
@@ -240,9 +256,7 @@ func (c *serverCall) handlerLost(recovered any) {
 		message = fmt.Sprintf("ttrpc: handler panicked: %v", recovered)
 		c.sc.server.config.logger.Error(message, "method", c.fullMethod(), "stack", stackTrace())
 	}
-	if c.takeAnswer() {
-		c.sc.postResponse(c.id, statusFromError(status.Error(codes.Internal, message)))
-	}
+	c.answerEarly(statusFromError(status.Error(codes.Internal, message)))
 	c.release()
 	c.sc.remove(c)
 }
@@ -345,32 +359,29 @@ func (c *serverCall) resultFrame(result any) (outFrame, error) {
 }
 
 // frame encodes e as the payload of a Data frame or inside that of a Response.
-// It waits for the writer's turn if it is large. Its errors are those of ctx,
-// ErrClosed, an *OversizedMessageErr, or a status for a message that cannot be
+// Its errors are those of newFrame, or a status for a message that cannot be
 // encoded.
 func (sc *serverConn) frame(ctx context.Context, h frameHeader, e encoding) (outFrame, error) {
 	size := e.size
 	if h.typ == frameResponse {
 		size = responseSize(size)
 	}
-	if size > messageLengthMax {
-		return outFrame{}, newOversizedMessageErr(size)
-	}
 	f, err := sc.newFrame(ctx, size)
 	if err != nil {
-		return outFrame{}, err
+		return f, err
 	}
+	defer sc.discardUnsealed(&f)
+	var b []byte
 	if h.typ == frameResponse {
-		f.b, err = appendResponse(f.b, e)
+		b, err = appendResponse(f.b, e)
 	} else {
-		f.b, err = e.append(f.b)
+		b, err = e.append(f.b)
 	}
 	if err != nil {
-		sc.discard(f)
-		return outFrame{}, marshalError(err)
+		err = marshalError(err)
 	}
-	sc.sealFrame(&f, h)
-	return f, nil
+	f, err = sc.sealFrame(f, h, b, err)
+	return f, err
 }
 
 // isNil reports whether v is nil, or a nil pointer.

@@ -247,7 +247,7 @@ func (sc *serverConn) refuse(id uint32, message string) {
 
 // postResponse queues a Response with a status, without waiting.
 func (sc *serverConn) postResponse(id uint32, st *spb.Status) {
-	sc.post(outFrame{b: responseFrame(id, st)})
+	_ = sc.post(outFrame{b: responseFrame(id, st)}) // if there is still somebody
 }
 
 // responseFrame encodes a Response with a status. A status that cannot be

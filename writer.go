@@ -63,6 +63,8 @@ type outFrame struct {
 	// turn says that the sender has taken the writer's turn, which ends when
 	// the frame has been written.
 	turn bool
+
+	sealed bool // it is complete
 }
 
 // sendHook binds what must happen in the order of frames to that order.
@@ -213,14 +215,21 @@ func (w *writer) send(ctx context.Context, f outFrame, mode sendMode) error {
 	return nil
 }
 
-// post queues f, which has no hook, without ever waiting. Whoever makes a peer's
-// frames into answers by it has to call throttle now and then.
-func (w *writer) post(f outFrame) {
+// post queues f without ever waiting. Whoever makes a peer's frames into answers
+// by it has to call throttle now and then. Its error is the hook's or ErrClosed.
+func (w *writer) post(f outFrame) error {
 	w.mu.Lock()
 	if w.err != nil {
 		w.mu.Unlock()
 		w.discard(f)
-		return
+		return ErrClosed
+	}
+	if f.hook != nil {
+		if _, err := f.hook.onSend(); err != nil {
+			w.mu.Unlock()
+			w.discard(f)
+			return err
+		}
 	}
 	w.posted.Add(int64(len(f.b)))
 	w.enqueueLocked(f)
@@ -230,6 +239,7 @@ func (w *writer) post(f outFrame) {
 	if start {
 		go w.flush()
 	}
+	return nil
 }
 
 // mustThrottle reports whether throttle would wait.
@@ -593,9 +603,13 @@ func (w *writer) busy() bool {
 }
 
 // newFrame returns a frame with room for a payload of size bytes behind its
-// header; it waits for the turn if it is large. The payload is appended to b,
-// and sealFrame then completes the frame.
+// header; it waits for the turn if it is large. The payload is to be appended to
+// b, and the result given to sealFrame. Its errors are an *OversizedMessageErr,
+// ctx's, and ErrClosed.
 func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
+	if size > messageLengthMax {
+		return outFrame{}, newOversizedMessageErr(size)
+	}
 	var f outFrame
 	if size >= turnSize {
 		if err := w.takeTurn(ctx); err != nil {
@@ -608,9 +622,23 @@ func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 	return f, nil
 }
 
-// sealFrame fills in the header of a frame whose payload is there.
-func (w *writer) sealFrame(f *outFrame, h frameHeader) {
-	h.length = uint32(len(f.b) - frameHeaderLength)
-	putFrameHeader(f.b, h)
-	f.buf.b = f.b
+// sealFrame completes a frame, whose payload has been appended: b and err are
+// what that returned. With an error it gives the frame back.
+func (w *writer) sealFrame(f outFrame, h frameHeader, b []byte, err error) (outFrame, error) {
+	if err != nil {
+		w.discard(f)
+		return outFrame{}, err
+	}
+	h.length = uint32(len(b) - frameHeaderLength)
+	putFrameHeader(b, h)
+	f.b, f.buf.b, f.sealed = b, b, true
+	return f, nil
+}
+
+// discardUnsealed is deferred by whoever encodes a message: the message's own
+// code may panic, and somebody may recover.
+func (w *writer) discardUnsealed(f *outFrame) {
+	if !f.sealed {
+		w.discard(*f)
+	}
 }
