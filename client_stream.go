@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -63,6 +64,11 @@ type clientStream struct {
 	desc   StreamDesc
 
 	queue receiveQueue // its end is the end of the stream
+
+	// What came with the error status that ended the stream, or nil: set before
+	// the queue ends.
+	errorResult *encodedResult
+
 	id    uint32       // set by onSend
 	sends atomic.Int32 // in a row, without a receive
 
@@ -212,16 +218,27 @@ func (cs *clientStream) receiveData(flags frameFlags, payload []byte, buf *buffe
 	return closing
 }
 
+// encodedResult is a message that came with an error status. Nobody sends one,
+// but RecvMsg has always decoded it.
+type encodedResult struct {
+	status  error
+	message []byte
+}
+
 // receiveResponse takes the answer that ends the stream.
 func (cs *clientStream) receiveResponse(encoded []byte) {
 	in, err := parseResponse(encoded)
-	if err == nil {
-		err = errorFromStatus(in.status)
+	if err != nil {
+		cs.end(err)
+		return
 	}
-	if err == nil {
-		if err = cs.queue.push(in.payload, nil); err == nil {
-			err = io.EOF
-		}
+	if err := errorFromStatus(in.status); err != nil {
+		cs.errorResult = &encodedResult{status: err, message: slices.Clone(in.payload)}
+		cs.end(err)
+		return
+	}
+	if err = cs.queue.push(in.payload, nil); err == nil {
+		err = io.EOF
 	}
 	cs.end(err)
 }
@@ -321,5 +338,14 @@ func (cs *clientStream) sendErrorLocked() error {
 // RecvMsg implements ClientStream.
 func (cs *clientStream) RecvMsg(m any) error {
 	cs.sends.Store(0)
-	return cs.queue.receive(cs.ctx, cs.client.unmarshal, m)
+	err := cs.queue.receive(cs.ctx, cs.client.unmarshal, m)
+	if err == nil || cs.queue.ended() == nil {
+		return err
+	}
+	if result := cs.errorResult; result != nil && errors.Is(err, result.status) {
+		if err := cs.client.unmarshal(result.message, m); err != nil {
+			return err
+		}
+	}
+	return err
 }

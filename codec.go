@@ -77,8 +77,9 @@ func (c codec) prepare(m any) (e encoding, err error) {
 		raw, err := marshalSelf(m)
 		return encoding{raw: raw, size: len(raw)}, err
 	case protoadapt.MessageV1:
-		pm := protoadapt.MessageV2Of(m)
-		return encoding{message: pm, size: proto.Size(pm)}, nil
+		// It may have methods of its own behind this, so it is encoded here, once.
+		raw, err := proto.Marshal(protoadapt.MessageV2Of(m))
+		return encoding{raw: raw, size: len(raw)}, err
 	}
 	return encoding{}, errUnknownMessage
 }

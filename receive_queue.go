@@ -55,6 +55,9 @@ func (b *sharedBudget) give(n int) { b.used.Add(int64(-n)) }
 // theirs, it changes places with the one that has been filled meanwhile. A
 // large message stays in the buffer that it was read into.
 //
+// The budget counts messages. The memory that they take is up to twice as much:
+// slices and buffers have room to spare.
+//
 // It ends once: what was queued before is still delivered, then the cause, for
 // ever.
 type receiveQueue struct {
@@ -90,7 +93,7 @@ const recordLarge = 1
 // push queues a message, or ErrStreamFull says that it does not fit. buf is as
 // for frameReceiver.receiveFrame. After the end it does nothing.
 func (q *receiveQueue) push(message []byte, buf *buffer) error {
-	cost := queueCost(message, buf)
+	cost := len(message) + queuedOverhead
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.end != nil {
@@ -111,15 +114,6 @@ func (q *receiveQueue) push(message []byte, buf *buffer) error {
 	}
 	q.wakeLocked()
 	return nil
-}
-
-// queueCost is what a message counts against the budget: about the memory that
-// it takes.
-func queueCost(message []byte, buf *buffer) int {
-	if buf != nil {
-		return cap(buf.b) + queuedOverhead
-	}
-	return len(message) + queuedOverhead
 }
 
 // finish ends the queue behind what is in it. The first cause counts.
@@ -241,7 +235,7 @@ func (q *receiveQueue) next() (message []byte, buf *buffer, ok bool, err error) 
 		message = q.out[:size:size]
 		q.out = q.out[size:]
 	}
-	q.giveLocked(queueCost(message, buf))
+	q.giveLocked(len(message) + queuedOverhead)
 	if len(q.out) > 0 || len(q.in) > 0 {
 		q.wakeLocked() // another user may be waiting
 	}
