@@ -82,7 +82,6 @@ func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 	if raw == nil {
 		return ch.readError(ch.receivePortable(conn))
 	}
-	defer raw.close()
 	for {
 		if err := raw.receive(ch); err != nil {
 			return ch.readError(err)

@@ -6,13 +6,11 @@
 package ttrpc
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,36 +24,27 @@ const rawChunk = 68 << 10
 // not closed during that call, so it must end though the peer never pauses.
 const rawReads = 64
 
-// confirmDelay is how long it may take until a reader notices what stands behind
-// a short read, in the few cases where the poller does not tell, see rawConn.
-const confirmDelay = 10 * time.Millisecond
-
 // rawConn reads and writes a kernel socket without blocking, beside the
-// portable path of channel and writer. That has three advantages: a reader that
-// waits for the peer holds no buffer; a short read is taken to mean that the
-// socket is empty, which saves every other system call of a reader; and a
-// writer learns that the peer does not read, instead of waiting for it.
+// portable path of channel and writer. That has three advantages: system calls
+// that do not involve the scheduler; a reader that holds no buffer while it
+// waits for the peer; and a writer that learns that the peer does not read,
+// instead of waiting for it.
 //
-// The poller reports a change once. If the end of the connection comes so soon
-// after the last bytes that both are reported together, nobody will wake a
-// reader that stops after a short read; nor if a read stops short for another
-// reason (file descriptors that came along). So the first short read sets a
-// timer, which looks whether a reader waits for what is there already.
+// A short read is not taken to mean that the socket is empty, though one in two
+// reads finds nothing so. The poller reports a change once: if the end of the
+// connection comes so soon after the last bytes that both are reported together,
+// or if a read stops short for another reason (file descriptors that came along),
+// nobody would wake the reader. A timer that looks after such readers has been
+// tried: it costs more than the reads do.
 //
 // One goroutine may read and one may write at a time.
 type rawConn struct {
-	conn interface{ SetReadDeadline(time.Time) error }
-	rc   syscall.RawConn
+	rc syscall.RawConn
 
 	// owned by the goroutine that reads
-	ch      *channel
-	end     error
-	onRead  func(fd uintptr) bool // rawConn.readReady, bound once
-	confirm *time.Timer           // runs confirmEmpty
-
-	waiting atomic.Bool // the reader waits after a short read
-	armed   atomic.Bool // confirm is going to run
-	kicked  atomic.Bool // the read deadline is ours
+	ch     *channel
+	end    error
+	onRead func(fd uintptr) bool // rawConn.readReady, bound once
 
 	// owned by the goroutine that writes
 	out      []byte
@@ -81,7 +70,7 @@ func newRawConn(conn net.Conn, progress *atomic.Uint64) *rawConn {
 	if err != nil {
 		return nil
 	}
-	r := &rawConn{conn: conn, rc: rc, progress: progress}
+	r := &rawConn{rc: rc, progress: progress}
 	r.onRead, r.onWrite = r.readReady, r.writeReady
 	return r
 }
@@ -89,25 +78,20 @@ func newRawConn(conn net.Conn, progress *atomic.Uint64) *rawConn {
 // receive reads for ch, and passes on what it reads, until that fails. It
 // returns nil when ch may want to do something else before it goes on.
 //
-// It does so within one RawConn.Read, as long as it can: between two of them
-// the poller forgets what it has reported. net.Conn.Close waits for that call to
-// end, so nothing that runs within may block, or close the connection.
+// It does so within one RawConn.Read, as long as it can, which spares the poller
+// some work. net.Conn.Close waits for that call to end, so nothing that runs
+// within may block, or close the connection.
 func (r *rawConn) receive(ch *channel) error {
 	r.ch, r.end = ch, nil
 	err := r.rc.Read(r.onRead)
-	r.waiting.Store(false)
-	switch {
-	case r.end != nil:
+	if r.end != nil {
 		return r.end
-	case errors.Is(err, os.ErrDeadlineExceeded) && r.kicked.Swap(false):
-		return r.conn.SetReadDeadline(time.Time{})
 	}
 	return err
 }
 
 // readReady is the callback of receive. It returns false to wait.
 func (r *rawConn) readReady(fd uintptr) bool {
-	r.waiting.Store(false)
 	for range rawReads {
 		p := r.ch.in.space()
 		p = p[:min(len(p), rawChunk)]
@@ -128,54 +112,8 @@ func (r *rawConn) readReady(fd uintptr) bool {
 		if r.end = r.ch.received(n); r.end != nil || r.ch.mustThrottle() {
 			return true
 		}
-		if n < len(p) {
-			r.ch.in.park()
-			r.expectMore()
-			return false
-		}
 	}
 	return true
-}
-
-// expectMore notes that the reader is about to wait after a short read.
-func (r *rawConn) expectMore() {
-	r.waiting.Store(true)
-	if r.armed.Swap(true) {
-		return
-	}
-	if r.confirm == nil {
-		r.confirm = time.AfterFunc(confirmDelay, r.confirmEmpty)
-	} else {
-		r.confirm.Reset(confirmDelay)
-	}
-}
-
-// confirmEmpty runs some time after a short read. If a reader waits although
-// there is something to read, or nothing will ever be, it wakes the reader.
-func (r *rawConn) confirmEmpty() {
-	r.armed.Store(false)
-	if !r.waiting.Load() {
-		return
-	}
-	var ready bool
-	err := r.rc.Control(func(fd uintptr) {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
-		n, err := unix.Poll(fds, 0)
-		ready = n > 0 || err != nil
-	})
-	if err == nil && ready {
-		r.kicked.Store(true)
-		if r.conn.SetReadDeadline(time.Unix(1, 0)) != nil {
-			r.kicked.Store(false) // closed meanwhile: the reader knows
-		}
-	}
-}
-
-// close ends what is there besides the connection.
-func (r *rawConn) close() {
-	if r.confirm != nil {
-		r.confirm.Stop()
-	}
 }
 
 // tryWrite writes as much of b as the socket takes now, and returns how much

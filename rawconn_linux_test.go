@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -43,37 +44,53 @@ func serveEcho(t testing.TB, conn net.Conn, opts ...ServerOpt) *Server {
 func echo(t testing.TB, client *Client, message []byte) {
 	t.Helper()
 	var got wrapperspb.BytesValue
-	require.NoError(t, client.Call(t.Context(), "service", "Echo", wrapperspb.Bytes(message), &got))
+	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+	defer cancel()
+	require.NoError(t, client.Call(ctx, "service", "Echo", wrapperspb.Bytes(message), &got), "echo of %d bytes", len(message))
 	require.True(t, string(message) == string(got.Value), "echo of %d bytes", len(message))
 }
 
-// What one end does before it writes, the other has seen when it has read, as
-// with every net.Conn. The race detector knows that of Read and Write; tests of
-// our users' rely on it, which look at what a handler did once the call is over.
+// frameFunc is a frameReceiver that takes frames only.
+type frameFunc func(frameHeader, []byte) error
+
+func (f frameFunc) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
+	err := f(h, payload)
+	buf.release()
+	return err
+}
+
+func (frameFunc) receiveOversized(frameHeader) error { return nil }
+
+// What one end has done before it writes, the other sees when it has read. The
+// race detector knows that of Read and Write of package net; tests of our users'
+// rely on it, which look at what a handler did once the call is over.
 func TestSocketOrdersMemory(t *testing.T) {
-	near, far := unixPair(t, "unix")
-	var seen string
-	srv, err := NewServer()
-	require.NoError(t, err)
-	srv.Register("service", map[string]Method{"Note": func(_ context.Context, unmarshal func(any) error) (any, error) {
-		var m wrapperspb.StringValue
-		err := unmarshal(&m)
-		seen += m.Value
-		return &m, err
-	}})
-	l := newMemListener()
-	l.conns <- far
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(context.Background(), l) }()
-	client := NewClient(near)
-	for range 20 {
-		seen += "c"
-		require.NoError(t, client.Call(context.Background(), "service", "Note", wrapperspb.String("s"), &wrapperspb.StringValue{}))
-	}
-	require.Len(t, seen, 40)
-	client.Close()
-	srv.Close()
-	receiveOrFail(t, served, "Serve")
+	t.Run("a write", func(t *testing.T) {
+		near, far := unixPair(t, "unix")
+		raw := newRawConn(near, new(atomic.Uint64))
+		var note string
+		go func() {
+			note = "before the write"
+			raw.tryWrite([]byte("x"))
+		}()
+		_, err := far.Read(make([]byte, 1))
+		require.NoError(t, err)
+		require.Equal(t, "before the write", note)
+	})
+
+	t.Run("a read", func(t *testing.T) {
+		near, far := unixPair(t, "unix")
+		var note string
+		ch := newChannel(near, frameFunc(func(frameHeader, []byte) error {
+			require.Equal(t, "before the write", note)
+			return errInjected
+		}), nil, 0)
+		go func() {
+			note = "before the write"
+			far.Write(frameOf(1, frameData, 0, nil))
+		}()
+		require.Equal(t, errInjected, ch.receive(near, ch.open(near)))
+	})
 }
 
 // Sockets that keep the bounds of messages lose what a Read has no room for, so
@@ -119,7 +136,12 @@ func TestSocketThatIsBlockingDoesNotStopProcess(t *testing.T) {
 	}))
 	raw := newRawConn(near, new(atomic.Uint64))
 	require.NotNil(t, raw)
-	// As many bytes as the socket takes, and one more, without waiting.
+	stuck := time.AfterFunc(testPatience/4, func() {
+		t.Error("a write waits for the peer")
+		far.Close()
+	})
+	defer stuck.Stop()
+	// As many bytes as the socket takes, and more, without waiting.
 	var total int
 	for {
 		n, err := raw.tryWrite(make([]byte, 32<<10))

@@ -21,5 +21,3 @@ func (*rawConn) receive(*channel) error { panic("ttrpc: no rawConn on this syste
 func (*rawConn) tryWrite([]byte) (int, error) { panic("ttrpc: no rawConn on this system") }
 
 func (*rawConn) writeAll([]byte) error { panic("ttrpc: no rawConn on this system") }
-
-func (*rawConn) close() {}
