@@ -15,9 +15,20 @@ import (
 // defaultFrameTimeout is for both ends.
 const defaultFrameTimeout = 2 * time.Minute
 
+// channelOwner is told what happens on a channel. No lock is held then.
+type channelOwner interface {
+	frameReceiver
+
+	// writeFailed is told, once, that nothing can be written any more.
+	writeFailed(err error)
+
+	// frameLate is told that a frame has not arrived in time.
+	frameLate(err error)
+}
+
 // channel is the I/O of one connection: it reads and writes frames, and knows
 // nothing of streams. A client or a server connection owns it, receives its
-// frames as a frameReceiver, and decides when it ends.
+// frames, and decides when it ends.
 //
 //	net.Conn ── rawConn (kernel sockets on Linux) or plain Read and Write
 //	   │ bytes
@@ -26,6 +37,9 @@ const defaultFrameTimeout = 2 * time.Minute
 //	Client, serverConn
 type channel struct {
 	*writer
+
+	// immutable
+	owner channelOwner
 
 	in assembler
 
@@ -44,11 +58,11 @@ type channel struct {
 }
 
 // newChannel returns a channel whose writer queues until open is called.
-// onWriteError is told once, with no lock held, that writing failed.
-func newChannel(conn net.Conn, receiver frameReceiver, onWriteError func(error), frameTimeout time.Duration) *channel {
+func newChannel(conn net.Conn, owner channelOwner, frameTimeout time.Duration) *channel {
 	return &channel{
-		writer:       newWriter(onWriteError),
-		in:           assembler{receiver: receiver},
+		writer:       newWriter(owner.writeFailed),
+		owner:        owner,
+		in:           assembler{receiver: owner},
 		frameTimeout: frameTimeout,
 		conn:         conn,
 	}
@@ -74,50 +88,34 @@ func (ch *channel) open(conn net.Conn) *rawConn {
 	return raw
 }
 
-// receive reads frames from conn and passes them to the receiver until the
-// connection ends or the receiver returns an error; it returns the cause.
+// receive reads frames from conn and passes them to the owner until the
+// connection ends or the owner returns an error; it returns the cause.
 func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 	defer ch.in.close()
 	defer ch.stopFrameTimer()
-	if raw == nil {
-		return ch.readError(ch.receivePortable(conn))
-	}
-	for {
-		if err := raw.receive(ch); err != nil {
-			return ch.readError(err)
-		}
-		ch.throttle()
-	}
-}
-
-// receivePortable reads from any connection. What rawConn does is an
-// optimization of this.
-func (ch *channel) receivePortable(conn net.Conn) error {
 	for empty := 0; ; {
-		n, err := conn.Read(ch.in.space())
+		var n int
+		var err error
+		if raw != nil {
+			n, err = raw.readInto(&ch.in)
+		} else {
+			n, err = conn.Read(ch.in.space())
+		}
 		if n > 0 {
 			empty = 0
-			if err := ch.received(n); err != nil {
+			if err := ch.in.advance(n); err != nil {
 				return err
 			}
+			ch.timeFrame()
 			ch.throttle()
 		}
 		if err != nil {
-			return err
+			return ch.readError(err)
 		}
 		if empty++; empty > maxEmptyReads {
 			return io.ErrNoProgress
 		}
 	}
-}
-
-// received passes on what n bytes in the assembler's space make.
-func (ch *channel) received(n int) error {
-	if err := ch.in.advance(n); err != nil {
-		return err
-	}
-	ch.timeFrame()
-	return nil
 }
 
 // maxEmptyReads is how often in a row a Read may return neither bytes nor an
@@ -138,7 +136,7 @@ func (ch *channel) timeFrame() {
 	}
 	ch.timing, ch.timedFrame = true, ch.in.frames
 	if ch.frameTimer == nil {
-		ch.frameTimer = time.AfterFunc(ch.frameTimeout, ch.frameLate)
+		ch.frameTimer = time.AfterFunc(ch.frameTimeout, ch.frameTimedOut)
 		return
 	}
 	ch.frameTimer.Reset(ch.frameTimeout)
@@ -151,9 +149,9 @@ func (ch *channel) stopFrameTimer() {
 	}
 }
 
-// frameLate runs when frameTimer fires.
-func (ch *channel) frameLate() {
-	ch.fail(fmt.Errorf("frame incomplete after %v: %w", ch.frameTimeout, ErrProtocol))
+// frameTimedOut runs when frameTimer fires.
+func (ch *channel) frameTimedOut() {
+	ch.owner.frameLate(fmt.Errorf("frame incomplete after %v: %w", ch.frameTimeout, ErrProtocol))
 }
 
 // readError says what err, from the connection's Read, ended.

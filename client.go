@@ -64,7 +64,7 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	}
 	c.config.unary = chainUnaryClient(c.config.unaryChain)
 	c.budget.limit = int64(c.config.budget.perConnection)
-	c.channel = newChannel(conn, c, c.writeFailed, c.config.frameTimeout)
+	c.channel = newChannel(conn, c, c.config.frameTimeout)
 	if c.config.handshaker == nil {
 		go c.run(conn, c.open(conn))
 	} else {
@@ -149,7 +149,11 @@ func (c *Client) afterClose() {
 	}
 }
 
-// writeFailed is told by the writer that nothing can be sent any more.
+// frameLate implements channelOwner. Nothing can follow a frame that does not
+// end.
+func (c *Client) frameLate(err error) { c.shut(err) }
+
+// writeFailed implements channelOwner.
 func (c *Client) writeFailed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

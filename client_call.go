@@ -10,6 +10,7 @@ import (
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // clientCall is a unary call that waits for its response. Each client pools its
@@ -201,7 +202,10 @@ func (c *Client) invoke(ctx context.Context, request *Request, response *Respons
 		return err
 	}
 	defer call.free()
-	return codec{}.unmarshal(call.response, response)
+	if err := proto.Unmarshal(call.response, response); err != nil {
+		return &malformedError{err}
+	}
+	return nil
 }
 
 // requestFrame encodes a Request, without its stream id.

@@ -4,10 +4,15 @@
 package ttrpc
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -51,4 +56,140 @@ func TestClientReadsWhileItWritesCallsThatWaitedForHandshake(t *testing.T) {
 			require.NoError(t, <-ends)
 		}
 	})
+}
+
+// A message whose own code panics costs its call: whoever recovers can go on,
+// also with large messages, which are encoded one at a time.
+func TestPanicOfMessageLeavesTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memConns()
+		go answerAll(far, make(chan uint32, 100))
+		client := NewClient(near, WithClientVTProtobuf())
+		defer client.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		stream, err := client.NewStream(ctx, &StreamDesc{StreamingClient: true}, "service", "Stream", nil)
+		require.NoError(t, err)
+		broken := brokenVT{wrapperspb.String("x"), turnSize}
+		require.Panics(t, func() { client.Call(ctx, "service", "Method", broken, &wrapperspb.StringValue{}) })
+		require.Panics(t, func() { client.NewStream(ctx, &StreamDesc{}, "service", "Stream", broken) })
+		require.Panics(t, func() { stream.SendMsg(broken) })
+		large := wrapperspb.Bytes(make([]byte, turnSize))
+		require.NoError(t, client.Call(ctx, "service", "Method", large, &wrapperspb.StringValue{}))
+	})
+}
+
+// Call and RecvMsg say in their comments what they return for an answer that
+// makes no sense.
+func TestMalformedAnswerIsProtocolError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memConns()
+		client := NewClient(near)
+		defer client.Close()
+		nonsense := []byte{0x0a, 0x05, 'x'} // a status that is cut off
+		go func() {
+			readFrame(far)
+			far.Write(frameOf(1, frameResponse, 0, nonsense))
+			readFrame(far)
+			far.Write(frameOf(3, frameResponse, 0, nonsense))
+		}()
+		require.ErrorIs(t, client.Call(t.Context(), "s", "m", wrapperspb.String(""), &wrapperspb.StringValue{}), ErrProtocol)
+		stream, err := client.NewStream(t.Context(), &StreamDesc{StreamingServer: true}, "s", "m", wrapperspb.String(""))
+		require.NoError(t, err)
+		require.ErrorIs(t, stream.RecvMsg(&wrapperspb.StringValue{}), ErrProtocol)
+	})
+}
+
+// However calls and streams, of every size, are mixed with calls that are given
+// up at any time: nobody gets what belongs to another, though records, buffers
+// and goroutines are used again and again.
+func TestNobodyGetsAnothersMessage(t *testing.T) {
+	for _, kind := range []struct {
+		name string
+		pair func(*testing.T) (near, far net.Conn)
+	}{
+		{"socket", func(t *testing.T) (net.Conn, net.Conn) { return unixPair(t, "unix") }},
+		{"pipe", func(*testing.T) (net.Conn, net.Conn) { return net.Pipe() }},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			near, far := kind.pair(t)
+			l := startTestServer(t, allocServer(t))
+			l.conns <- far
+			client := NewClient(near)
+			defer client.Close()
+			var wg sync.WaitGroup
+			for c := range 8 {
+				wg.Go(func() { mixCalls(t, client, c) })
+				wg.Go(func() { mixMessages(t, client, 100+c) })
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// mixSizes are sizes that take different ways through both ends.
+var mixSizes = []int{0, 10, 100, 600, 5000, 30_000, 40_000}
+
+// mixCalls makes calls, of which every third is given up, sooner or later.
+func mixCalls(t *testing.T, client *Client, seed int) {
+	rnd := rand.New(rand.NewPCG(uint64(seed), 0))
+	var got wrapperspb.BytesValue
+	for i := range 40 {
+		message := fill(1000*seed+i, mixSizes[rnd.IntN(len(mixSizes))])
+		ctx, cancel := context.WithCancel(t.Context())
+		if i%3 == 0 {
+			go func() {
+				if i%2 == 0 {
+					client.inFlight() // a little later
+				}
+				cancel()
+			}()
+		}
+		err := client.Call(ctx, "service", "Echo", wrapperspb.Bytes(message), &got)
+		cancel()
+		switch {
+		case err == nil && !bytes.Equal(message, got.Value):
+			t.Errorf("caller %d: the answer to call %d belongs to another", seed, i)
+		case err != nil && (i%3 != 0 || err != context.Canceled):
+			t.Errorf("caller %d: call %d: %v", seed, i, err)
+		}
+	}
+}
+
+// mixMessages sends messages on a stream, a few ahead of the receiver; what is
+// left at the end is given up.
+func mixMessages(t *testing.T, client *Client, seed int) {
+	rnd := rand.New(rand.NewPCG(uint64(seed), 0))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for s := range 3 {
+		if err := mixStream(ctx, client, rnd, 1000*seed+100*s); err != nil {
+			t.Errorf("stream %d of %d: %v", s, seed, err)
+		}
+	}
+}
+
+func mixStream(ctx context.Context, client *Client, rnd *rand.Rand, seed int) error {
+	stream, err := client.NewStream(ctx, &StreamDesc{true, true}, "service", "EchoStream", nil)
+	if err != nil {
+		return err
+	}
+	var sent [][]byte
+	var got wrapperspb.BytesValue
+	for i := range 20 {
+		sent = append(sent, fill(seed+i, mixSizes[rnd.IntN(len(mixSizes))]))
+		if err := stream.SendMsg(wrapperspb.Bytes(sent[i])); err != nil {
+			return err
+		}
+		if i < 3 {
+			continue
+		}
+		if err := stream.RecvMsg(&got); err != nil {
+			return err
+		}
+		if !bytes.Equal(sent[i-3], got.Value) {
+			return fmt.Errorf("message %d belongs to another", i-3)
+		}
+	}
+	return stream.CloseSend()
 }

@@ -276,7 +276,7 @@ func parseResponse(b []byte) (inResponse, error) {
 	}
 	var resp Response
 	if err := proto.Unmarshal(b, &resp); err != nil {
-		return inResponse{}, err
+		return inResponse{}, &malformedError{err}
 	}
 	return inResponse{status: resp.Status, payload: resp.Payload}, nil
 }

@@ -297,7 +297,7 @@ func FuzzRequestEnvelope(f *testing.F) {
 		requireRequestLikeProtobuf(t, b)
 		requireEncodedRequest(t, &outRequest{
 			service: service, method: method,
-			payload: prepareBytes(payload),
+			payload:     prepareBytes(payload),
 			timeoutNano: timeout,
 			md:          MD{key: {value, service}, method: {value}},
 		})

@@ -78,3 +78,13 @@ func (*OversizedMessageErr) MaximumLength() int { return messageLengthMax }
 func protocolErrorf(format string, args ...any) error {
 	return fmt.Errorf(format+": %w", append(args, ErrProtocol)...)
 }
+
+// malformedError is an error of protobuf about what a peer has sent: it has that
+// error's text, and is ErrProtocol as well.
+type malformedError struct {
+	err error
+}
+
+func (e *malformedError) Error() string { return e.err.Error() }
+
+func (e *malformedError) Unwrap() []error { return []error{ErrProtocol, e.err} }

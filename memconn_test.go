@@ -160,9 +160,17 @@ func (l *memListener) Accept() (net.Conn, error) {
 	}
 }
 
+// Close resets the connections that have not been accepted, as a socket does.
 func (l *memListener) Close() error {
 	l.once.Do(func() { close(l.done) })
-	return nil
+	for {
+		select {
+		case conn := <-l.conns:
+			conn.Close()
+		default:
+			return nil
+		}
+	}
 }
 
 func (l *memListener) Addr() net.Addr { return memAddr{} }

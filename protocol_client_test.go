@@ -695,4 +695,20 @@ var clientRows = []clientRow{
 			c.reconnect()
 		}
 	}},
+	{
+		name: "connection: frame that does not come",
+		opts: []ttrpc.ClientOpts{ttrpc.WithClientFrameTimeout(10 * time.Second)}, fakeTime: true,
+		run: func(c *wireClient) {
+			whole := wireBytes(c.t, `00000005 00000001 02 00  1203 0a01'x'`)
+			for _, length := range []int{1, 9, 10, len(whole) - 1} {
+				call := c.call()
+				start := time.Now()
+				c.writeBytes(whole[:length])
+				c.wantErr(call, ttrpc.ErrClosed)
+				require.Equal(c.t, 10*time.Second, time.Since(start))
+				c.wantClosed()
+				c.reconnect()
+			}
+		},
+	},
 }

@@ -409,7 +409,7 @@ var serverRows = []serverRow{
 	// Stream ids of Requests.
 	{name: "even id", run: func(s *wireServer) {
 		for _, typ := range []byte{typeRequest, typeResponse, typeData, 0x00, 0x04, 0x07, typeCancel, 0xff} {
-			for _, id := range []int{0, 2, 4294967294} {
+			for _, id := range []uint32{0, 2, 4294967294} {
 				s.play(fmt.Sprintf(`
 					> 00000000 %08x %02x 00
 					< 00000037 %08[1]x 02 00  0a35 0803 1231'StreamID must be odd for client initiated streams'

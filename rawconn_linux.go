@@ -20,10 +20,6 @@ import (
 // message of 64 KiB goes in one.
 const rawChunk = 68 << 10
 
-// rawReads is how many reads in a row one RawConn.Read may do. A connection is
-// not closed during that call, so it must end though the peer never pauses.
-const rawReads = 64
-
 // rawConn reads and writes a kernel socket without blocking, beside the
 // portable path of channel and writer. That has three advantages: system calls
 // that do not involve the scheduler; a reader that holds no buffer while it
@@ -42,8 +38,9 @@ type rawConn struct {
 	rc syscall.RawConn
 
 	// owned by the goroutine that reads
-	ch     *channel
-	end    error
+	in     *assembler
+	read   int
+	rerr   error
 	onRead func(fd uintptr) bool // rawConn.readReady, bound once
 
 	// owned by the goroutine that writes
@@ -75,45 +72,39 @@ func newRawConn(conn net.Conn, progress *atomic.Uint64) *rawConn {
 	return r
 }
 
-// receive reads for ch, and passes on what it reads, until that fails. It
-// returns nil when ch may want to do something else before it goes on.
-//
-// It does so within one RawConn.Read, as long as it can, which spares the poller
-// some work. net.Conn.Close waits for that call to end, so nothing that runs
-// within may block, or close the connection.
-func (r *rawConn) receive(ch *channel) error {
-	r.ch, r.end = ch, nil
+// readInto waits for bytes and puts them into a's space. It returns how many
+// they are, for a.advance. What they mean is not looked at below RawConn.Read:
+// that would make the stack of every idle connection's goroutine grow.
+func (r *rawConn) readInto(a *assembler) (int, error) {
+	r.in, r.read, r.rerr = a, 0, nil
 	err := r.rc.Read(r.onRead)
-	if r.end != nil {
-		return r.end
+	r.in = nil
+	if r.rerr != nil {
+		err = r.rerr
 	}
-	return err
+	return r.read, err
 }
 
-// readReady is the callback of receive. It returns false to wait.
+// readReady is the callback of readInto. It returns false to wait.
 func (r *rawConn) readReady(fd uintptr) bool {
-	for range rawReads {
-		p := r.ch.in.space()
-		p = p[:min(len(p), rawChunk)]
-		n, errno := rawRead(fd, p)
+	for {
+		p := r.in.space()
+		n, errno := rawRead(fd, p[:min(len(p), rawChunk)])
 		switch {
 		case errno == unix.EINTR:
 			continue
 		case errno == unix.EAGAIN:
-			r.ch.in.park()
+			r.in.park()
 			return false
 		case errno != 0:
-			r.end = os.NewSyscallError("read", errno)
-			return true
+			r.rerr = os.NewSyscallError("read", errno)
 		case n == 0:
-			r.end = io.EOF
-			return true
+			r.rerr = io.EOF
+		default:
+			r.read = n
 		}
-		if r.end = r.ch.received(n); r.end != nil || r.ch.mustThrottle() {
-			return true
-		}
+		return true
 	}
-	return true
 }
 
 // tryWrite writes as much of b as the socket takes now, and returns how much

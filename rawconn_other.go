@@ -16,7 +16,7 @@ type rawConn struct{}
 
 func newRawConn(net.Conn, *atomic.Uint64) *rawConn { return nil }
 
-func (*rawConn) receive(*channel) error { panic("ttrpc: no rawConn on this system") }
+func (*rawConn) readInto(*assembler) (int, error) { panic("ttrpc: no rawConn on this system") }
 
 func (*rawConn) tryWrite([]byte) (int, error) { panic("ttrpc: no rawConn on this system") }
 

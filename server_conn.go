@@ -62,7 +62,7 @@ func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 		values:  context.WithoutCancel(ctx),
 		budget:  sharedBudget{limit: int64(s.config.budget.perConnection)},
 	}
-	sc.channel = newChannel(conn, sc, sc.end, s.config.frameTimeout)
+	sc.channel = newChannel(conn, sc, s.config.frameTimeout)
 	return sc
 }
 
@@ -394,6 +394,12 @@ func (sc *serverConn) callOfGoroutine(goroutine uint64) *serverCall {
 	}
 	return nil
 }
+
+// writeFailed implements channelOwner.
+func (sc *serverConn) writeFailed(err error) { sc.end(err) }
+
+// frameLate implements channelOwner.
+func (sc *serverConn) frameLate(err error) { sc.end(err) }
 
 // endIfIdle ends the connection unless a call has come in meanwhile.
 func (sc *serverConn) endIfIdle() {

@@ -91,8 +91,8 @@ func sealed(t testing.TB, w *writer, id uint32, payload []byte) outFrame {
 	t.Helper()
 	f, err := w.newFrame(context.Background(), len(payload))
 	require.NoError(t, err)
-	f.b = append(f.b, payload...)
-	w.sealFrame(&f, frameHeader{streamID: id, typ: frameData})
+	f, err = w.sealFrame(f, frameHeader{streamID: id, typ: frameData}, append(f.b, payload...), nil)
+	require.NoError(t, err)
 	return f
 }
 
@@ -207,6 +207,7 @@ func TestWriterKeepsFramesWholeAndInOrder(t *testing.T) {
 			var hook countHook
 			var accepted [senders][each]bool
 			cancelled, cancel := context.WithCancel(t.Context())
+			defer cancel()
 
 			var sending sync.WaitGroup
 			for s := range senders {
@@ -223,8 +224,7 @@ func TestWriterKeepsFramesWholeAndInOrder(t *testing.T) {
 						payload = append(binary.BigEndian.AppendUint32(nil, uint32(s*each+i)), payload...)
 						f, err := w.newFrame(ctx, len(payload))
 						if err == nil {
-							f.b = append(f.b, payload...)
-							w.sealFrame(&f, frameHeader{typ: frameData})
+							f, err = w.sealFrame(f, frameHeader{typ: frameData}, append(f.b, payload...), nil)
 							f.hook = &hook
 							err = w.send(ctx, f, sendMode(i%3))
 						}
@@ -568,8 +568,7 @@ func TestWriterEndsOnceWhenWriteFails(t *testing.T) {
 						go func() { // the second and third may be waiting for the turn
 							f, err := w.newFrame(t.Context(), size)
 							if err == nil {
-								f.b = append(f.b, make([]byte, size)...)
-								w.sealFrame(&f, frameHeader{streamID: 1, typ: frameData})
+								f, err = w.sealFrame(f, frameHeader{streamID: 1, typ: frameData}, append(f.b, make([]byte, size)...), nil)
 								err = w.send(context.Background(), f, sendLater)
 							}
 							if err != nil {
@@ -682,8 +681,7 @@ func TestLargeFramesTakeTurns(t *testing.T) {
 		go func() {
 			f, err := w.newFrame(ctx, turnSize)
 			if err == nil {
-				f.b = append(f.b, make([]byte, turnSize)...)
-				w.sealFrame(&f, frameHeader{streamID: 1, typ: frameData})
+				f, err = w.sealFrame(f, frameHeader{streamID: 1, typ: frameData}, append(f.b, make([]byte, turnSize)...), nil)
 				err = w.send(ctx, f, sendNow)
 			}
 			ends <- err
