@@ -79,13 +79,24 @@ func (ch *channel) open(conn net.Conn) *rawConn {
 		conn.Close()
 	}
 	raw := newRawConn(conn, &ch.progress)
-	ch.in.whole = raw == nil
+	ch.in.whole = !isStreamSocket(conn)
 	ch.in.size = readBufferSizePortable
 	if raw != nil {
 		ch.in.size = readBufferSize
 	}
 	ch.start(conn, raw)
 	return raw
+}
+
+// isStreamSocket reports whether conn is plainly a socket of the kernel's that
+// carries a stream of bytes, so that the sizes of reads and writes do not matter.
+// PROTOCOL.md, "Connections that are not sockets".
+func isStreamSocket(conn net.Conn) bool {
+	switch conn.(type) {
+	case *net.UnixConn, *net.TCPConn:
+		return conn.LocalAddr().Network() != "unixpacket"
+	}
+	return false
 }
 
 // receive reads frames from conn and passes them to the owner until the

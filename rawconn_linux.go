@@ -52,16 +52,11 @@ type rawConn struct {
 	progress *atomic.Uint64        // counts the bytes written
 }
 
-// newRawConn returns nil for a connection that is not plainly a kernel socket.
+// newRawConn returns nil for a connection that is not plainly a stream socket.
 // It adds the bytes that are written to progress.
 func newRawConn(conn net.Conn, progress *atomic.Uint64) *rawConn {
-	switch conn.(type) {
-	case *net.UnixConn, *net.TCPConn:
-	default:
+	if !isStreamSocket(conn) {
 		return nil
-	}
-	if conn.LocalAddr().Network() == "unixpacket" {
-		return nil // not a stream of bytes
 	}
 	rc, err := conn.(syscall.Conn).SyscallConn()
 	if err != nil {

@@ -105,6 +105,7 @@ type writer struct {
 	mu     sync.Mutex
 	conn   net.Conn
 	raw    *rawConn
+	socket bool // conn does not mind the sizes of Writes
 	active bool // somebody owns the connection's write side
 	err    error
 	queue  []segment
@@ -127,7 +128,7 @@ func newWriter(onError func(error)) *writer {
 // start gives the writer its connection and writes what has been queued.
 func (w *writer) start(conn net.Conn, raw *rawConn) {
 	w.mu.Lock()
-	w.conn, w.raw = conn, raw
+	w.conn, w.raw, w.socket = conn, raw, isStreamSocket(conn)
 	if len(w.queue) == 0 {
 		w.releaseLocked()
 		return
@@ -323,7 +324,7 @@ func (w *writer) enqueueLocked(f outFrame) {
 // new one.
 func (w *writer) copyLocked(b []byte) {
 	limit := maxBatch
-	if w.raw == nil {
+	if !w.socket {
 		limit = maxBatchPortable
 	}
 	if n := len(w.queue); n > 0 {
@@ -515,7 +516,7 @@ func (w *writer) writeSegment(s *segment) error {
 	if w.raw != nil {
 		return w.raw.writeAll(s.buf.b[s.off:])
 	}
-	if s.one {
+	if s.one && !w.socket {
 		if err := w.write(s.buf.b[:frameHeaderLength]); err != nil {
 			return err
 		}
