@@ -260,6 +260,6 @@ func ExampleWithOnClose() {
 	stop() // the server goes away
 	<-closed
 	err := client.Call(context.Background(), "example.Greeter", "Greet", wrapperspb.String("world"), &wrapperspb.StringValue{})
-	fmt.Println(err, err == ttrpc.ErrClosed)
+	fmt.Println(err, errors.Is(err, ttrpc.ErrClosed))
 	// Output: ttrpc: closed true
 }

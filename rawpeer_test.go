@@ -159,17 +159,6 @@ func (p *rawPeer) wantStatus(id uint32, code codes.Code, message string) {
 	}
 }
 
-// wantData reads one frame, which must be a Data frame of stream id with these
-// flags, and returns its payload.
-func (p *rawPeer) wantData(id uint32, flags byte) []byte {
-	p.t.Helper()
-	f := p.read()
-	require.Equal(p.t, byte(typeData), f.typ, "frame type of %+v", f)
-	require.Equal(p.t, id, f.id, "stream id of %+v", f)
-	require.Equal(p.t, flags, f.flags, "flags of %+v", f)
-	return f.payload
-}
-
 // wantRequest reads one frame, which must be a Request on stream id, and
 // returns it decoded.
 func (p *rawPeer) wantRequest(id uint32) *ttrpc.Request {

@@ -483,33 +483,3 @@ func TestSharedBudgetIsGivenBackExactly(t *testing.T) {
 		t.Logf("%d streams were full", full.Load())
 	})
 }
-
-// Messages that come in a burst, for receivers that take one each: a wake-up may
-// stand for several messages.
-func TestBurstWakesAllReceivers(t *testing.T) {
-	for range 50 {
-		synctest.Test(t, func(t *testing.T) {
-			const receivers = 5
-			q, _ := newTestQueue(1<<20, 1<<20)
-			var got atomic.Int32
-			for range receivers {
-				go func() {
-					var b []byte
-					require.NoError(t, q.receive(t.Context(), into, &b))
-					got.Add(1)
-				}()
-			}
-			synctest.Wait()
-			q.mu.Lock() // so that none of them is quicker
-			for range receivers {
-				q.in = append(q.in, 2, 'm')
-				q.held += 1 + queuedOverhead
-				q.shared.used.Add(1 + queuedOverhead)
-				q.wakeLocked()
-			}
-			q.mu.Unlock()
-			synctest.Wait()
-			require.Equal(t, int32(receivers), got.Load(), "messages lie there while receivers wait")
-		})
-	}
-}

@@ -224,7 +224,7 @@ func TestWriterKeepsFramesWholeAndInOrder(t *testing.T) {
 						payload = append(binary.BigEndian.AppendUint32(nil, uint32(s*each+i)), payload...)
 						f, err := w.newFrame(ctx, len(payload))
 						if err == nil {
-							f, err = w.sealFrame(f, frameHeader{typ: frameData}, append(f.b, payload...), nil)
+							f, _ = w.sealFrame(f, frameHeader{typ: frameData}, append(f.b, payload...), nil)
 							f.hook = &hook
 							err = w.send(ctx, f, sendMode(i%3))
 						}
@@ -568,7 +568,7 @@ func TestWriterEndsOnceWhenWriteFails(t *testing.T) {
 						go func() { // the second and third may be waiting for the turn
 							f, err := w.newFrame(t.Context(), size)
 							if err == nil {
-								f, err = w.sealFrame(f, frameHeader{streamID: 1, typ: frameData}, append(f.b, make([]byte, size)...), nil)
+								f, _ = w.sealFrame(f, frameHeader{streamID: 1, typ: frameData}, append(f.b, make([]byte, size)...), nil)
 								err = w.send(context.Background(), f, sendLater)
 							}
 							if err != nil {
@@ -681,7 +681,7 @@ func TestLargeFramesTakeTurns(t *testing.T) {
 		go func() {
 			f, err := w.newFrame(ctx, turnSize)
 			if err == nil {
-				f, err = w.sealFrame(f, frameHeader{streamID: 1, typ: frameData}, append(f.b, make([]byte, turnSize)...), nil)
+				f, _ = w.sealFrame(f, frameHeader{streamID: 1, typ: frameData}, append(f.b, make([]byte, turnSize)...), nil)
 				err = w.send(ctx, f, sendNow)
 			}
 			ends <- err
@@ -955,4 +955,66 @@ func TestWriterCopiesFramesThatStayTheSenders(t *testing.T) {
 		_, b := conn.written()
 		require.True(t, bytes.Equal(want, b))
 	})
+}
+
+// What a socket has not taken keeps its place in front of what others have
+// queued meanwhile.
+func TestUnwrittenRestStaysInFront(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		// write has the write side, and writes f as far as the socket takes it;
+		// others queue a frame meanwhile.
+		write func(w *writer, f outFrame, others func())
+	}{
+		{"first frame", func(w *writer, f outFrame, others func()) {
+			others()
+			w.writeFirst(f)
+		}},
+		{"batch", func(w *writer, f outFrame, others func()) {
+			w.mu.Lock()
+			w.enqueueLocked(f)
+			w.mu.Unlock()
+			batch := w.take()
+			others()
+			rest, err := w.tryWriteAll(batch)
+			if err != nil || len(rest) == 0 {
+				panic("the socket takes it all")
+			}
+			w.requeue(rest)
+			go w.flush()
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			near, far := unixPair(t, "unix")
+			w, log := startWriter(near)
+			if w.raw == nil {
+				t.Skip("every connection takes the portable path here")
+			}
+			var filler int
+			for {
+				n, err := w.raw.tryWrite(make([]byte, 1000))
+				require.NoError(t, err)
+				if filler += n; n < 1000 {
+					break
+				}
+			}
+			w.mu.Lock()
+			w.active = true
+			w.mu.Unlock()
+			tt.write(w, sealed(t, w, 1, fill(1, 3000)), func() {
+				for i := range 5 {
+					w.post(owned(uint32(3+2*i), fill(3+2*i, 3000)))
+				}
+			})
+			_, err := io.CopyN(io.Discard, far, int64(filler))
+			require.NoError(t, err)
+			for i := range 6 {
+				f, err := readFrame(far)
+				require.NoError(t, err)
+				require.Equal(t, uint32(1+2*i), f.streamID)
+				require.Equal(t, fill(1+2*i, 3000), f.payload)
+			}
+			require.Empty(t, log.all())
+		})
+	}
 }
