@@ -4,6 +4,7 @@
 package ttrpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -52,9 +53,10 @@ type channel struct {
 	timedFrame uint64 // assembler.frames when frameTimer was set
 	timing     bool
 
-	closeMu sync.Mutex
-	conn    net.Conn // the one that close closes; the handshake may replace it
-	closed  bool
+	closeMu       sync.Mutex
+	conn          net.Conn           // the one that close closes; the handshake may replace it
+	stopHandshake context.CancelFunc // nil unless there is one going on
+	closed        bool
 }
 
 // newChannel returns a channel whose writer queues until open is called.
@@ -93,8 +95,10 @@ func (ch *channel) open(conn net.Conn) *rawConn {
 // PROTOCOL.md, "Connections that are not sockets".
 func isStreamSocket(conn net.Conn) bool {
 	switch conn.(type) {
-	case *net.UnixConn, *net.TCPConn:
-		return conn.LocalAddr().Network() != "unixpacket"
+	case *net.TCPConn:
+		return true
+	case *net.UnixConn:
+		return conn.LocalAddr().Network() == "unix"
 	}
 	return false
 }
@@ -117,8 +121,11 @@ func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 			if err := ch.in.advance(n); err != nil {
 				return err
 			}
+			if ch.mustThrottle() {
+				ch.stopFrameTimer() // what is late now is late because of us
+				ch.throttle()
+			}
 			ch.timeFrame()
-			ch.throttle()
 		}
 		if err != nil {
 			return ch.readError(err)
@@ -178,10 +185,36 @@ func (ch *channel) readError(err error) error {
 func (ch *channel) close(cause error) {
 	ch.end(cause)
 	ch.closeMu.Lock()
-	conn, first := ch.conn, !ch.closed
+	conn, first, stopHandshake := ch.conn, !ch.closed, ch.stopHandshake
 	ch.closed = true
 	ch.closeMu.Unlock()
+	if stopHandshake != nil {
+		stopHandshake()
+	}
 	if first {
 		conn.Close()
 	}
+}
+
+// handshake runs h on the connection, for at most timeout unless that is zero. A
+// nil h accepts the connection as it is. The context that h gets has the values
+// of values, and ends with the channel.
+func (ch *channel) handshake(values context.Context, h Handshaker, timeout time.Duration) (net.Conn, any, error) {
+	if h == nil {
+		return ch.conn, nil, nil
+	}
+	ctx, cancel := context.WithCancel(values)
+	defer cancel()
+	ch.closeMu.Lock()
+	conn, closed := ch.conn, ch.closed
+	ch.stopHandshake = cancel
+	ch.closeMu.Unlock()
+	if closed {
+		return nil, nil, ErrClosed
+	}
+	wrapped, info, err := handshake(ctx, h, timeout, conn)
+	ch.closeMu.Lock()
+	ch.stopHandshake = nil
+	ch.closeMu.Unlock()
+	return wrapped, info, err
 }

@@ -27,7 +27,7 @@ type Client struct {
 
 	onCloseDone chan struct{} // closed when config.onClose has returned
 	budget      sharedBudget
-	calls       sync.Pool // of *clientCall
+	freeCalls   sync.Pool // of *clientCall
 
 	// mu is taken after writer.mu.
 	mu      sync.Mutex
@@ -68,18 +68,16 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	if c.config.handshaker == nil {
 		go c.run(conn, c.open(conn))
 	} else {
-		go c.runHandshake(conn)
+		go c.runHandshake()
 	}
 	return c
 }
 
 // runHandshake is run for a client with a handshaker.
-func (c *Client) runHandshake(conn net.Conn) {
-	wrapped, _, err := handshake(context.Background(), c.config.handshaker, c.config.handshakeTimeout, conn)
+func (c *Client) runHandshake() {
+	wrapped, _, err := c.handshake(context.Background(), c.config.handshaker, c.config.handshakeTimeout)
 	if err != nil {
-		if c.shut(err) {
-			c.config.logger.Error("ttrpc: client handshake failed", "error", err)
-		}
+		c.shut(err)
 		return
 	}
 	c.run(wrapped, c.open(wrapped))
@@ -88,10 +86,7 @@ func (c *Client) runHandshake(conn net.Conn) {
 // run is the client's goroutine, started by NewClient: it reads until the
 // connection ends. When it returns, nothing is pending.
 func (c *Client) run(conn net.Conn, raw *rawConn) {
-	err := c.receive(conn, raw)
-	if c.shut(err) && !errors.Is(err, io.EOF) {
-		c.config.logger.Debug("ttrpc: connection ended", "error", err)
-	}
+	c.shut(c.receive(conn, raw))
 }
 
 // Close closes the connection; pending calls and streams get ErrClosed. It does
@@ -118,13 +113,13 @@ func (c *Client) UserOnCloseWait(ctx context.Context) error {
 	}
 }
 
-// shut ends the client: it is the one place where that happens. It reports
-// whether this was the first cause.
-func (c *Client) shut(cause error) bool {
+// shut ends the client: it is the one place where that happens. Only the first
+// cause counts.
+func (c *Client) shut(cause error) {
 	c.mu.Lock()
 	if c.ended {
 		c.mu.Unlock()
-		return false
+		return
 	}
 	c.ended = true
 	pending := c.pending
@@ -137,8 +132,22 @@ func (c *Client) shut(cause error) bool {
 		p.fail(ErrClosed)
 	}
 	c.close(cause)
+	c.logEnd(cause)
 	go c.afterClose()
-	return true
+}
+
+// logEnd reports why the client has ended, if that is worth it.
+func (c *Client) logEnd(cause error) {
+	var refused *handshakeError
+	switch {
+	case errors.Is(cause, ErrClosed), errors.Is(cause, io.EOF):
+	case errors.As(cause, &refused):
+		c.config.logger.Error("ttrpc: client handshake failed", "error", cause)
+	case errors.Is(cause, ErrProtocol):
+		c.config.logger.Error("ttrpc: error receiving message", "error", cause)
+	default:
+		c.config.logger.Debug("ttrpc: connection ended", "error", cause)
+	}
 }
 
 // afterClose runs the user's function, in a goroutine that shut starts.
@@ -247,7 +256,7 @@ func (c *Client) receiveOversized(h frameHeader) error {
 		return nil
 	}
 	p.fail(oversizedStatus(int(h.length)).Err())
-	if h.typ == frameData {
+	if h.typ != frameResponse {
 		c.cancelStream(h.streamID, nil)
 	}
 	return nil

@@ -33,7 +33,7 @@ type clientCall struct {
 const keptResponse = 4 << 10
 
 func (c *Client) newCall() *clientCall {
-	if call, ok := c.calls.Get().(*clientCall); ok {
+	if call, ok := c.freeCalls.Get().(*clientCall); ok {
 		return call
 	}
 	return &clientCall{client: c, done: make(chan struct{}, 1)}
@@ -43,7 +43,7 @@ func (c *Client) newCall() *clientCall {
 func (call *clientCall) free() {
 	call.buf.release()
 	call.id, call.response, call.buf, call.err = 0, nil, nil, nil
-	call.client.calls.Put(call)
+	call.client.freeCalls.Put(call)
 }
 
 // onSend is the sendHook of the request.

@@ -193,3 +193,58 @@ func mixStream(ctx context.Context, client *Client, rnd *rand.Rand, seed int) er
 	}
 	return stream.CloseSend()
 }
+
+// When a call's context ends at the moment that its answer arrives, the
+// goroutine that reads has the record in its hands: the caller waits for it, and
+// takes the answer.
+func TestCallerWaitsForAnswerThatIsJustArriving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, _ := memConns()
+		client := NewClient(near)
+		defer client.Close()
+		call := client.newCall()
+		require.NoError(t, client.register(call, &call.id))
+		require.True(t, client.forget(call.id)) // as the reader does
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		ends := make(chan error, 1)
+		go func() { ends <- call.wait(ctx) }()
+		synctest.Wait()
+		require.Empty(t, ends, "the caller has left, and somebody else writes to its record")
+		call.receiveFrame(frameHeader{typ: frameResponse}, []byte("answer"), nil)
+		require.NoError(t, <-ends)
+		require.Equal(t, "answer", string(call.response))
+	})
+}
+
+// A context that lives longer than the streams that were opened with it does not
+// hold on to them.
+func TestStreamThatHasEndedIsForgottenByItsContext(t *testing.T) {
+	answer := func(b []byte) func(*memConn, *Client) { return func(far *memConn, _ *Client) { far.Write(b) } }
+	for _, tt := range []struct {
+		name string
+		end  func(*memConn, *Client)
+	}{
+		{"success", answer(frameOf(1, frameData, flagRemoteClosed|flagNoData, nil))},
+		{"status", answer(responseFrame(1, oversizedStatus(5).Proto()))},
+		{"nonsense", answer(frameOf(1, frameRequest, 0, nil))},
+		{"connection", func(far *memConn, _ *Client) { far.Close() }},
+		{"client", func(_ *memConn, client *Client) { client.Close() }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memConns()
+				client := NewClient(near)
+				ctx := newCallContext()
+				_, err := client.NewStream(ctx, &StreamDesc{StreamingServer: true}, "s", "m", wrapperspb.String(""))
+				require.NoError(t, err)
+				synctest.Wait()
+				require.Len(t, ctx.after, 1)
+				tt.end(far, client)
+				synctest.Wait()
+				require.Empty(t, ctx.after)
+				client.Close()
+			})
+		})
+	}
+}

@@ -21,21 +21,28 @@ type Handshaker interface {
 	// ErrClosed, and a line is logged.
 	//
 	// It runs in a goroutine of the connection's own, so it may block without
-	// delaying others, until ctx ends (see WithServerHandshakeTimeout and
-	// WithClientHandshakeTimeout). conn is then closed under it. Closing conn
-	// otherwise is not its business.
+	// delaying others, until ctx ends: after WithServerHandshakeTimeout or
+	// WithClientHandshakeTimeout, or when the server or client is closed or shut
+	// down. conn is then closed under it, and so is what it returns. Closing
+	// conn otherwise is not its business.
 	Handshake(ctx context.Context, conn net.Conn) (net.Conn, any, error)
 }
 
 // defaultHandshakeTimeout is for both ends.
 const defaultHandshakeTimeout = 10 * time.Second
 
-// handshake runs h on conn, for at most timeout unless that is zero. A nil h
-// accepts the connection as it is.
+// handshakeError is the cause of the end of a connection that was refused.
+type handshakeError struct {
+	err error
+}
+
+func (e *handshakeError) Error() string { return e.err.Error() }
+
+func (e *handshakeError) Unwrap() error { return e.err }
+
+// handshake runs h on conn until ctx ends, or for at most timeout unless that is
+// zero.
 func handshake(ctx context.Context, h Handshaker, timeout time.Duration, conn net.Conn) (net.Conn, any, error) {
-	if h == nil {
-		return conn, nil, nil
-	}
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
@@ -44,11 +51,17 @@ func handshake(ctx context.Context, h Handshaker, timeout time.Duration, conn ne
 	// A Handshaker that is stuck in Read or Write does not see ctx.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	wrapped, info, err := h.Handshake(ctx, conn)
-	if !stop() && err == nil {
+	if !stop() { // ctx has ended, and conn is closed
+		if wrapped != nil {
+			wrapped.Close()
+		}
 		err = ctx.Err()
 	}
 	if err == nil && wrapped == nil {
 		err = fmt.Errorf("handshaker %T returned no connection", h)
 	}
-	return wrapped, info, err
+	if err != nil {
+		return nil, nil, &handshakeError{err}
+	}
+	return wrapped, info, nil
 }

@@ -55,8 +55,8 @@ func (b *sharedBudget) give(n int) { b.used.Add(int64(-n)) }
 // theirs, it changes places with the one that has been filled meanwhile. A
 // large message stays in the buffer that it was read into.
 //
-// The budget counts messages. The memory that they take is up to twice as much:
-// slices and buffers have room to spare.
+// The budget counts messages. The memory that they take is up to two and a half
+// times as much: slices and buffers have room to spare.
 //
 // It ends once: what was queued before is still delivered, then the cause, for
 // ever.

@@ -27,16 +27,16 @@ type Server struct {
 	listeners map[*onceCloseListener]struct{}
 	conns     map[*serverConn]struct{} // until they have ended and their handlers have returned
 	state     serverState
-	stopping  chan struct{} // closed when state leaves serving
+	stopping  chan struct{} // closed when state leaves stateServing
 }
 
 // serverState only ever goes up.
 type serverState int
 
 const (
-	serving  serverState = iota
-	draining             // Shutdown has been called
-	closed               // Close has been called
+	stateServing  serverState = iota
+	stateDraining             // Shutdown has been called
+	stateClosed               // Close has been called
 )
 
 // NewServer returns a server without services. Its error is that of an option.
@@ -112,7 +112,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) addListener(l *onceCloseListener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != serving {
+	if s.state != stateServing {
 		return false
 	}
 	s.listeners[l] = struct{}{}
@@ -169,7 +169,7 @@ func (b *acceptBackoff) wait(s *Server, err error) {
 func (s *Server) startConn(ctx context.Context, conn net.Conn) {
 	sc := newServerConn(ctx, s, conn)
 	s.mu.Lock()
-	accepted := s.state == serving
+	accepted := s.state == stateServing
 	if accepted {
 		s.conns[sc] = struct{}{}
 	}
@@ -185,7 +185,7 @@ func (s *Server) startConn(ctx context.Context, conn net.Conn) {
 func (s *Server) removeConn(sc *serverConn) {
 	s.mu.Lock()
 	delete(s.conns, sc)
-	last := len(s.conns) == 0 && s.state != serving
+	last := len(s.conns) == 0 && s.state != stateServing
 	s.mu.Unlock()
 	if last {
 		s.workers.close()
@@ -197,7 +197,7 @@ func (s *Server) removeConn(sc *serverConn) {
 // connections, and the first error of a listener.
 func (s *Server) stop(state serverState) ([]*serverConn, error) {
 	s.mu.Lock()
-	if s.state == serving {
+	if s.state == stateServing {
 		close(s.stopping)
 	}
 	s.state = max(s.state, state)
@@ -223,31 +223,35 @@ func (s *Server) stop(state serverState) ([]*serverConn, error) {
 }
 
 // Shutdown stops the server without cutting off what it is doing. It closes the
-// listeners at once, and each connection as soon as that has nothing in flight:
-// no call or stream that has a handler, and no answer that is not written. It
-// returns when there is no connection left, with the first error of a listener,
-// or when ctx ends, with its error. It may be called more than once.
+// listeners at once, connections that are in a handshake, too, and every other
+// connection as soon as that has nothing in flight: no call or stream that has a
+// handler, and no answer that is not written. It returns when there is no
+// connection left, with the first error of a listener, or when ctx ends, with
+// its error. It may be called more than once.
 //
 // While a connection has something in flight, new calls on it are still served:
-// that may be what a long poll is waiting for. A call that never ends holds
-// Shutdown up until ctx ends; Close then cuts it off. A connection whose peer
-// stops reading what is written to it is closed after 10 seconds.
+// that may be what a long poll is waiting for. A call that never ends, or a
+// client that always has some call in flight, holds Shutdown up until ctx ends;
+// Close then cuts it off. A connection whose peer reads nothing for 10 seconds,
+// while there is something to read, is closed.
 //
-// A handler may call Shutdown of its own server. Its own call is then not
-// waited for, and its answer is still delivered.
+// A handler may call Shutdown of its own server. It returns when nothing is left
+// but calls whose handlers are in Shutdown themselves, like its own; their
+// answers are still delivered.
 func (s *Server) Shutdown(ctx context.Context) error {
 	caller := s.callingHandler(ctx)
 	if caller != nil {
-		caller.setInShutdown()
+		caller.addInShutdown(1)
+		defer caller.addInShutdown(-1)
 	}
-	conns, err := s.stop(draining)
+	conns, err := s.stop(stateDraining)
 	for _, sc := range conns {
 		sc.drain()
 	}
 	s.changed.wake() // for another Shutdown, which may wait for caller
 	for {
 		changed := s.changed.wait()
-		if s.drained() {
+		if s.drained(caller) {
 			return err
 		}
 		select {
@@ -258,12 +262,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// drained reports whether nothing is left that Shutdown waits for.
-func (s *Server) drained() bool {
+// drained reports whether nothing is left that Shutdown waits for, if caller is
+// the handler that calls it, or nil.
+func (s *Server) drained(caller *serverCall) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sc := range s.conns {
-		if !sc.onlyInShutdown() {
+		if caller == nil || !sc.onlyInShutdown() {
 			return false
 		}
 	}
@@ -277,6 +282,9 @@ func (s *Server) callingHandler(ctx context.Context) *serverCall {
 		return call
 	}
 	goroutine := currentGoroutine()
+	if goroutine == 0 {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sc := range s.conns {
@@ -292,7 +300,7 @@ func (s *Server) callingHandler(ctx context.Context) *serverCall {
 // not wait for them. It may be called more than once, also by a handler. It
 // returns the first error of a listener.
 func (s *Server) Close() error {
-	conns, err := s.stop(closed)
+	conns, err := s.stop(stateClosed)
 	for _, sc := range conns {
 		sc.end(ErrServerClosed)
 	}

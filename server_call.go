@@ -45,7 +45,8 @@ type serverCall struct {
 
 	// guarded by sc.mu
 	answered   bool
-	inShutdown bool // the handler is in Server.Shutdown
+	answer     error // if answered: what SendMsg of a stream returns
+	inShutdown int   // how often the handler is in Server.Shutdown
 
 	ending bool // set by onSend for finish
 }
@@ -149,45 +150,53 @@ func (c *serverCall) startDeadline(timeoutNano int64) {
 
 // expire answers the call at its deadline, in a goroutine of the timer's.
 func (c *serverCall) expire() {
-	if c.answerEarly(statusFromError(context.DeadlineExceeded)) {
+	if c.answerEarly(statusFromError(context.DeadlineExceeded), context.DeadlineExceeded) {
 		c.abandon(context.DeadlineExceeded)
 	}
 }
 
 // takeAnswer reports whether the call has yet to be answered; it is then the
-// caller's to do.
-func (c *serverCall) takeAnswer() bool {
+// caller's to do. The handler of a stream gets cause if it sends something after
+// that.
+func (c *serverCall) takeAnswer(cause error) bool {
 	c.sc.mu.Lock()
 	defer c.sc.mu.Unlock()
+	return c.takeAnswerLocked(cause)
+}
+
+func (c *serverCall) takeAnswerLocked(cause error) bool {
 	if c.answered {
 		return false
 	}
-	c.answered = true
+	c.answered, c.answer = true, cause
 	return true
 }
 
 // earlyAnswer is the sendHook of an answer that does not wait for the handler:
 // the call is answered at the moment that the answer has its place among the
 // frames to be written.
-type earlyAnswer serverCall
-
-func (hook *earlyAnswer) onSend() (uint32, error) {
-	c := (*serverCall)(hook)
-	if !c.takeAnswer() {
-		return 0, errAnswered
-	}
-	return c.id, nil
+type earlyAnswer struct {
+	call  *serverCall
+	cause error // as for takeAnswer
 }
 
-// answerEarly answers the call with st, unless it has been answered.
-func (c *serverCall) answerEarly(st *spb.Status) bool {
-	return c.sc.post(outFrame{b: responseFrame(c.id, st), hook: (*earlyAnswer)(c)}) == nil
+func (a earlyAnswer) onSend() (uint32, error) {
+	if !a.call.takeAnswer(a.cause) {
+		return 0, errAnswered
+	}
+	return a.call.id, nil
+}
+
+// answerEarly answers the call with st, unless it has been answered. cause is as
+// for takeAnswer.
+func (c *serverCall) answerEarly(st *spb.Status, cause error) bool {
+	return c.sc.post(outFrame{b: responseFrame(c.id, st), hook: earlyAnswer{c, cause}}) == nil
 }
 
 // endWith answers the call with st while its handler runs, which finds its
 // context cancelled and, on a stream, gets cause from RecvMsg.
 func (c *serverCall) endWith(st *spb.Status, cause error) {
-	if c.answerEarly(st) {
+	if c.answerEarly(st, context.Canceled) {
 		if c.stream != nil {
 			c.stream.queue.finish(cause)
 		}
@@ -203,11 +212,11 @@ func (c *serverCall) abandon(cause error) {
 	}
 }
 
-// setInShutdown says that Shutdown must not wait for this call.
-func (c *serverCall) setInShutdown() {
+// addInShutdown counts the calls of Shutdown that the handler is in.
+func (c *serverCall) addInShutdown(n int) {
 	c.sc.mu.Lock()
 	defer c.sc.mu.Unlock()
-	c.inShutdown = true
+	c.inShutdown += n
 }
 
 // run runs the handler and answers the call with what it returns. It is the
@@ -256,7 +265,7 @@ func (c *serverCall) handlerLost(recovered any) {
 		message = fmt.Sprintf("ttrpc: handler panicked: %v", recovered)
 		c.sc.server.config.logger.Error(message, "method", c.fullMethod(), "stack", stackTrace())
 	}
-	c.answerEarly(statusFromError(status.Error(codes.Internal, message)))
+	c.answerEarly(statusFromError(status.Error(codes.Internal, message)), ErrClosed)
 	c.release()
 	c.sc.remove(c)
 }
@@ -313,10 +322,9 @@ func (c *serverCall) finish(result any, err error) {
 func (c *serverCall) onSend() (uint32, error) {
 	c.sc.mu.Lock()
 	defer c.sc.mu.Unlock()
-	if c.answered {
+	if !c.takeAnswerLocked(ErrClosed) {
 		return 0, errAnswered
 	}
-	c.answered = true
 	c.ending = c.sc.removeLocked(c)
 	return c.id, nil
 }

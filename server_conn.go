@@ -21,9 +21,6 @@ import (
 // connection to keep it.
 const keptTable = 8
 
-// errDrained ends a connection that has nothing to do any more.
-var errDrained = errors.New("nothing in flight")
-
 // serverConn is one connection of a server: it decides which call a frame
 // belongs to. What is in flight is what its table holds: a call enters when its
 // Request has been received, and leaves when its answer takes its place among
@@ -34,10 +31,10 @@ type serverConn struct {
 	*channel
 
 	// immutable
-	server  *Server
-	context context.Context // Serve's
-	values  context.Context // the values of that, without its end
-	budget  sharedBudget
+	server   *Server
+	serveCtx context.Context // Serve's
+	values   context.Context // the values of that, without its end
+	budget   sharedBudget
 
 	// owned by serve, the reading goroutine
 	peer *Peer
@@ -53,14 +50,15 @@ type serverConn struct {
 	ended     bool
 	removed   bool
 	stall     *time.Timer // runs checkStall while draining
+	grace     *time.Timer // runs graceOver when the client has closed its side
 }
 
 func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 	sc := &serverConn{
-		server:  s,
-		context: ctx,
-		values:  context.WithoutCancel(ctx),
-		budget:  sharedBudget{limit: int64(s.config.budget.perConnection)},
+		server:   s,
+		serveCtx: ctx,
+		values:   context.WithoutCancel(ctx),
+		budget:   sharedBudget{limit: int64(s.config.budget.perConnection)},
 	}
 	sc.channel = newChannel(conn, sc, s.config.frameTimeout)
 	return sc
@@ -70,16 +68,14 @@ func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 // until the connection ends. Handlers may be running when it returns.
 func (sc *serverConn) serve(conn net.Conn) {
 	// A Serve context that has ended already does not end what comes later.
-	if sc.context.Done() != nil && sc.context.Err() == nil {
-		stop := context.AfterFunc(sc.context, sc.cancelCalls)
+	if sc.serveCtx.Done() != nil && sc.serveCtx.Err() == nil {
+		stop := context.AfterFunc(sc.serveCtx, sc.cancelCalls)
 		defer stop()
 	}
 	config := sc.server.config
-	wrapped, info, err := handshake(sc.values, config.handshaker, config.handshakeTimeout, conn)
+	wrapped, info, err := sc.handshake(sc.values, config.handshaker, config.handshakeTimeout)
 	if err != nil {
-		if sc.end(err); !sc.server.isStopping() {
-			config.logger.Error("ttrpc: refusing connection after handshake", "error", err)
-		}
+		sc.end(err)
 		return
 	}
 	sc.peer = &Peer{Addr: conn.RemoteAddr(), AuthInfo: info}
@@ -90,12 +86,8 @@ func (sc *serverConn) serve(conn net.Conn) {
 	err = sc.receive(wrapped, sc.open(wrapped))
 	if errors.Is(err, io.EOF) {
 		sc.inputEnded()
-		return
-	}
-	if sc.end(err); errors.Is(err, ErrProtocol) {
-		config.logger.Error("ttrpc: error receiving message", "error", err)
 	} else {
-		config.logger.Debug("ttrpc: connection ended", "error", err)
+		sc.end(err)
 	}
 }
 
@@ -235,7 +227,7 @@ func (sc *serverConn) handleCancel(h frameHeader) {
 	if h.flags.has(flagDeadline) {
 		cause = context.DeadlineExceeded
 	}
-	if call, _ := sc.find(h.streamID); call != nil && call.takeAnswer() {
+	if call, _ := sc.find(h.streamID); call != nil && call.takeAnswer(cause) {
 		call.abandon(cause)
 	}
 }
@@ -290,9 +282,7 @@ func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
 // afterRemove does what follows from a call's leaving a connection that is to
 // be closed, or is closed already.
 func (sc *serverConn) afterRemove() {
-	if sc.inFlight() == 0 {
-		sc.whenIdle(sc.endIfIdle)
-	}
+	sc.whenIdle(sc)
 	sc.removeFromServer()
 	sc.server.changed.wake()
 }
@@ -319,134 +309,4 @@ func (sc *serverConn) snapshot() []*serverCall {
 		calls = append(calls, call)
 	}
 	return calls
-}
-
-// inputEnded is called when the client will send nothing more. Mostly it is
-// gone; but it may have closed only its side, and still read: the answers that
-// handlers give now that their contexts are cancelled are written if they can
-// be. Streams send no more messages.
-func (sc *serverConn) inputEnded() {
-	sc.mu.Lock()
-	sc.inputOver = true
-	sc.mu.Unlock()
-	sc.cancelCalls()
-	sc.drain()
-}
-
-// drain has the connection closed as soon as nothing is in flight.
-func (sc *serverConn) drain() {
-	sc.mu.Lock()
-	if sc.ended {
-		sc.mu.Unlock()
-		return
-	}
-	opened, idle := sc.opened, len(sc.calls) == 0
-	if !sc.draining {
-		sc.draining = true
-		written := sc.progress.Load()
-		sc.stall = time.AfterFunc(writeStall, func() { sc.checkStall(written) })
-	}
-	sc.mu.Unlock()
-	switch {
-	case !opened:
-		sc.end(errDrained)
-	case idle:
-		sc.whenIdle(sc.endIfIdle)
-	}
-}
-
-// checkStall ends a draining connection if its peer has read nothing since it
-// last looked.
-func (sc *serverConn) checkStall(before uint64) {
-	written := sc.progress.Load()
-	if written == before && sc.busy() {
-		sc.end(errPeerNotReading)
-		return
-	}
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if !sc.ended {
-		sc.stall = time.AfterFunc(writeStall, func() { sc.checkStall(written) })
-	}
-}
-
-// onlyInShutdown reports whether nothing is in flight but calls whose handlers
-// are in Shutdown.
-func (sc *serverConn) onlyInShutdown() bool {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	for _, call := range sc.calls {
-		if !call.inShutdown {
-			return false
-		}
-	}
-	return len(sc.calls) > 0
-}
-
-// callOfGoroutine returns the call whose handler runs on that goroutine.
-func (sc *serverConn) callOfGoroutine(goroutine uint64) *serverCall {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	for _, call := range sc.calls {
-		if call.goroutine.Load() == goroutine {
-			return call
-		}
-	}
-	return nil
-}
-
-// writeFailed implements channelOwner.
-func (sc *serverConn) writeFailed(err error) { sc.end(err) }
-
-// frameLate implements channelOwner.
-func (sc *serverConn) frameLate(err error) { sc.end(err) }
-
-// endIfIdle ends the connection unless a call has come in meanwhile.
-func (sc *serverConn) endIfIdle() {
-	sc.mu.Lock()
-	if len(sc.calls) > 0 || sc.ended {
-		sc.mu.Unlock()
-		return
-	}
-	sc.endLocked(errDrained)
-}
-
-// end closes the connection, whatever it is doing, and cancels its calls. Only
-// the first call counts.
-func (sc *serverConn) end(cause error) {
-	sc.mu.Lock()
-	if sc.ended {
-		sc.mu.Unlock()
-		return
-	}
-	sc.endLocked(cause)
-}
-
-// endLocked is end with mu held, which it releases.
-func (sc *serverConn) endLocked(cause error) {
-	sc.ended = true
-	if sc.stall != nil {
-		sc.stall.Stop()
-	}
-	sc.mu.Unlock()
-	sc.writer.end(cause) // first, so that senders get ErrClosed
-	for _, call := range sc.snapshot() {
-		call.abandon(context.Canceled)
-	}
-	sc.close(cause)
-	sc.removeFromServer()
-}
-
-// removeFromServer tells the server once the connection has ended and its last
-// handler has returned.
-func (sc *serverConn) removeFromServer() {
-	sc.mu.Lock()
-	last := sc.ended && len(sc.calls) == 0 && !sc.removed
-	if last {
-		sc.removed = true
-	}
-	sc.mu.Unlock()
-	if last {
-		sc.server.removeConn(sc)
-	}
 }

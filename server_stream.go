@@ -25,8 +25,9 @@ type StreamServer interface {
 
 	// RecvMsg waits for the next message and decodes it into m. If the method
 	// is not client-streaming, the first message is the request. It returns
-	// io.EOF when the client has half-closed the stream, why the context ended
-	// if it did, and ErrStreamFull if the handler was too slow for the budget.
+	// io.EOF when the client has half-closed the stream; otherwise why the
+	// context ended if it did, also while messages are left, or ErrStreamFull if
+	// the handler was too slow for the budget.
 	// A message that cannot be decoded is an error with codes.Internal, and is
 	// passed over.
 	RecvMsg(m any) error
@@ -115,7 +116,7 @@ func (ss *serverStream) closeRemote() {
 // RecvMsg implements StreamServer.
 func (ss *serverStream) RecvMsg(m any) error {
 	ss.sends.Store(0)
-	// Whatever ends the call's context ends the queue.
+	// Whatever ends the call's context ends the queue, if that is still open.
 	return ss.queue.receive(context.Background(), ss.call.sc.server.decodeRequest, m)
 }
 
@@ -151,24 +152,12 @@ func (ss *serverStream) SendMsg(m any) error {
 func (ss *serverStream) onSend() (uint32, error) {
 	call := ss.call
 	call.sc.mu.Lock()
-	answered, inputOver := call.answered, call.sc.inputOver
-	call.sc.mu.Unlock()
+	defer call.sc.mu.Unlock()
 	switch {
-	case inputOver:
+	case call.sc.inputOver:
 		return 0, ErrClosed
-	case answered:
-		return 0, call.sendError()
+	case call.answered:
+		return 0, call.answer
 	}
 	return call.id, nil
-}
-
-// sendError is what SendMsg returns once the call has been answered.
-func (c *serverCall) sendError() error {
-	c.payloadMu.Lock()
-	returned := c.returned
-	c.payloadMu.Unlock()
-	if err := c.Err(); err != nil && !returned {
-		return err
-	}
-	return ErrClosed
 }

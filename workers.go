@@ -4,9 +4,6 @@
 package ttrpc
 
 import (
-	"bytes"
-	"runtime"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -131,20 +128,4 @@ func (p *workers) close() {
 	if p.trimmer != nil {
 		p.trimmer.Stop()
 	}
-}
-
-// currentGoroutine returns the number that stack traces give the goroutine. It
-// serves one purpose: Shutdown has to know whether a handler is calling it.
-func currentGoroutine() uint64 {
-	var buf [64]byte
-	trace := buf[:runtime.Stack(buf[:], false)]
-	fields := bytes.Fields(trace) // "goroutine 18 [running]:..."
-	if len(fields) < 2 {
-		return 0
-	}
-	n, err := strconv.ParseUint(string(fields[1]), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

@@ -18,7 +18,8 @@ const (
 	// queued, send waits. One frame may go beyond it.
 	maxQueued = 128 << 10
 
-	// maxPosted is how many bytes post may have queued before throttle waits.
+	// maxPosted is how many bytes post may have queued, besides what is being
+	// written, before throttle waits.
 	maxPosted = 1 << 20
 
 	// writeStall is how long a peer may read nothing of what it makes us wait
@@ -35,6 +36,9 @@ const (
 	maxBatch         = 34 << 10
 	maxBatchPortable = 4 << 10
 
+	// writePiece is the largest Write on a socket that has no rawConn.
+	writePiece = 64 << 10
+
 	// turnSize is the size from which frames are encoded one at a time.
 	turnSize = 128 << 10
 
@@ -43,9 +47,9 @@ const (
 	inlineRounds = 4
 )
 
-// errPeerNotReading ends a connection whose peer provokes answers and does not
-// read them.
-var errPeerNotReading = errors.New("peer does not read the answers it asks for")
+// errPeerNotReading ends a connection whose peer provokes answers, or is to get
+// the last ones, and does not read them.
+var errPeerNotReading = errors.New("peer does not read what is written to it")
 
 // outFrame is a frame on its way to the writer: header and payload in one
 // piece.
@@ -72,6 +76,14 @@ type sendHook interface {
 	// onSend returns the stream id for the frame's header. It is called with
 	// the writer locked; an error keeps the frame from being sent.
 	onSend() (streamID uint32, err error)
+}
+
+// idleHook decides what happens to a writer that has nothing left to write.
+type idleHook interface {
+	// claimIdle is called with the writer locked. If it returns true, the hook
+	// is not asked again, and idle is called, with no lock held.
+	claimIdle() bool
+	idle()
 }
 
 // segment is a piece of the writer's queue: either a batch of whole frames, or
@@ -110,9 +122,9 @@ type writer struct {
 	err    error
 	queue  []segment
 	queued int           // bytes in queue
-	posted atomic.Int64  // of these, from post; only read without mu
+	posted atomic.Int64  // of these, from post; written under mu, read without
 	room   chan struct{} // closed when queued falls; nil if nobody waits
-	onIdle func()        // called once, when there is nothing left to write
+	onIdle idleHook      // asked when there is nothing left to write
 }
 
 // newWriter returns a writer that queues what it is given until start.
@@ -197,21 +209,23 @@ func (w *writer) send(ctx context.Context, f outFrame, mode sendMode) error {
 		return nil
 	}
 	w.active = true
+	if mode == sendNow && w.raw != nil && len(f.b) <= maxCopied {
+		w.mu.Unlock()
+		w.writeFirst(f)
+		return nil
+	}
+	w.enqueueLocked(f)
+	w.mu.Unlock()
 	switch {
 	case mode == sendLater || (w.raw == nil && ctx.Done() != nil):
 		// Without a rawConn a write can block for as long as the peer likes; a
 		// caller whose context can end does not wait for that.
-		w.enqueueLocked(f)
-		w.mu.Unlock()
 		go w.flush()
 	case mode == sendShared:
-		w.enqueueLocked(f)
-		w.mu.Unlock()
 		runtime.Gosched()
 		w.flushInline()
 	default:
-		w.mu.Unlock()
-		w.writeFirst(f)
+		w.flushInline()
 	}
 	return nil
 }
@@ -346,15 +360,9 @@ func (w *writer) copyLocked(b []byte) {
 	w.queue = append(w.queue, segment{buf: buf, one: len(b) > limit})
 }
 
-// writeFirst writes a frame that found the connection free, from where it lies.
+// writeFirst writes a small frame that found the connection free, from where it
+// lies.
 func (w *writer) writeFirst(f outFrame) {
-	if w.raw == nil || (f.buf != nil && len(f.b) > maxCopied) {
-		w.mu.Lock()
-		w.enqueueLocked(f)
-		w.mu.Unlock()
-		w.flushInline()
-		return
-	}
 	n, err := w.raw.tryWrite(f.b)
 	if err != nil {
 		w.discard(f)
@@ -391,12 +399,19 @@ func (w *writer) finishRound() {
 // releaseLocked ends the ownership of the write side, and unlocks.
 func (w *writer) releaseLocked() {
 	w.active = false
-	onIdle := w.onIdle
+	w.askIdleLocked()
+}
+
+// askIdleLocked asks the idleHook, if there is one, and unlocks.
+func (w *writer) askIdleLocked() {
+	hook := w.onIdle
+	if hook == nil || !hook.claimIdle() {
+		w.mu.Unlock()
+		return
+	}
 	w.onIdle = nil
 	w.mu.Unlock()
-	if onIdle != nil {
-		onIdle()
-	}
+	hook.idle()
 }
 
 // takeLocked takes the whole queue and makes room for more.
@@ -475,6 +490,11 @@ func (w *writer) tryWriteAll(batch []segment) ([]segment, error) {
 // requeue puts segments back to the front of the queue.
 func (w *writer) requeue(rest []segment) {
 	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		w.drop(rest)
+		return
+	}
 	for i := range rest {
 		w.queued += len(rest[i].buf.b) - rest[i].off
 	}
@@ -525,14 +545,18 @@ func (w *writer) writeSegment(s *segment) error {
 	return w.write(s.buf.b[s.off:])
 }
 
-// write is one conn.Write.
+// write writes b by conn.Write.
 func (w *writer) write(b []byte) error {
 	for len(b) > 0 {
-		n, err := w.conn.Write(b)
+		part := b
+		if w.socket {
+			part = b[:min(len(b), writePiece)] // so that progress shows
+		}
+		n, err := w.conn.Write(part)
 		if err != nil {
 			return err
 		}
-		if n <= 0 || n > len(b) {
+		if n <= 0 || n > len(part) {
 			return errInvalidWrite
 		}
 		w.progress.Add(uint64(n))
@@ -579,21 +603,20 @@ func (w *writer) end(err error) bool {
 	return true
 }
 
-// whenIdle calls f once, as soon as nothing is queued or being written. f is
-// not called if the writer ends before.
-func (w *writer) whenIdle(f func()) {
+// whenIdle asks hook as soon as nothing is queued or being written, and again
+// whenever that is so, until hook claims it or the writer ends.
+func (w *writer) whenIdle(hook idleHook) {
 	w.mu.Lock()
 	if w.err != nil {
 		w.mu.Unlock()
 		return
 	}
+	w.onIdle = hook
 	if w.active {
-		w.onIdle = f
 		w.mu.Unlock()
 		return
 	}
-	w.mu.Unlock()
-	f()
+	w.askIdleLocked()
 }
 
 // busy reports whether something is queued or being written.

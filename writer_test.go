@@ -86,6 +86,12 @@ func startWriter(conn net.Conn) (*writer, *errorLog) {
 	return w, &log
 }
 
+// idleFunc is an idleHook that claims the first time.
+type idleFunc func()
+
+func (idleFunc) claimIdle() bool { return true }
+func (f idleFunc) idle()         { f() }
+
 // sealed returns a Data frame with that payload, made as the library does.
 func sealed(t testing.TB, w *writer, id uint32, payload []byte) outFrame {
 	t.Helper()
@@ -150,6 +156,51 @@ func requireWriteShape(t testing.TB, writes [][]byte) {
 func requireTurnFree(t testing.TB, w *writer) {
 	t.Helper()
 	require.Empty(t, w.turn, "the turn is taken")
+}
+
+// spin lets other goroutines run for a while.
+func spin(d time.Duration) {
+	for start := time.Now(); time.Since(start) < d; {
+		runtime.Gosched()
+	}
+}
+
+// Between the moment that a frame gets its stream id and its place in the queue
+// nobody else can get in. Released servers refuse an id that is lower than one
+// before.
+func TestFirstFrameIsNotOvertaken(t *testing.T) {
+	for _, kind := range writerConns {
+		for _, size := range []int{10, maxCopied + 1} {
+			t.Run(fmt.Sprintf("%s/%d", kind.name, size), func(t *testing.T) {
+				near, far := kind.pair(t)
+				w, _ := startWriter(near)
+				var hook countHook
+				var senders sync.WaitGroup
+				send := func(f outFrame) {
+					f.hook = &hook
+					senders.Go(func() { w.send(context.Background(), f, sendNow) })
+				}
+				// A mutex for which somebody has waited too long is handed from
+				// one to the next: so the rival has the lock as soon as the
+				// first sender lets go of it, be it for a moment.
+				w.mu.Lock()
+				send(sealed(t, w, 0, make([]byte, size)))
+				spin(2 * time.Millisecond)
+				w.mu.Unlock()
+				w.mu.Lock()
+				spin(time.Millisecond)
+				send(owned(0, nil))
+				spin(time.Millisecond)
+				w.mu.Unlock()
+				for _, want := range []uint32{1, 3} {
+					f, err := readFrame(far)
+					require.NoError(t, err)
+					require.Equal(t, want, f.streamID)
+				}
+				senders.Wait()
+			})
+		}
+	}
 }
 
 // shortWriteConn takes less of every Write than it is given, and says so
@@ -229,7 +280,7 @@ func TestWriterKeepsFramesWholeAndInOrder(t *testing.T) {
 							err = w.send(ctx, f, sendMode(i%3))
 						}
 						if err != nil && !errors.Is(err, context.Canceled) {
-							t.Errorf("send: %v", err)
+							return // the reader has seen something wrong, and gone
 						}
 						accepted[s][i] = err == nil
 						if s == 0 && i == each/2 {
@@ -247,7 +298,7 @@ func TestWriterKeepsFramesWholeAndInOrder(t *testing.T) {
 			go func() {
 				sending.Wait()
 				close(allSent)
-				w.whenIdle(func() { near.Close() })
+				w.whenIdle(idleFunc(func() { near.Close() }))
 			}()
 
 			lastHook, lastPost := int64(-1), -1
@@ -428,7 +479,7 @@ func TestSenderLeavesWhenContextEndsThoughPeerDoesNotRead(t *testing.T) {
 			require.Equal(t, fill(i, 5000), f.payload)
 		}
 		idle := make(chan struct{})
-		w.whenIdle(func() { close(idle) })
+		w.whenIdle(idleFunc(func() { close(idle) }))
 		receiveOrFail(t, idle, "the writer to be idle")
 		require.Empty(t, log.all())
 	})
@@ -577,7 +628,7 @@ func TestWriterEndsOnceWhenWriteFails(t *testing.T) {
 						}()
 					}
 					synctest.Wait()
-					w.whenIdle(func() { idle++ })
+					w.whenIdle(idleFunc(func() { idle++ }))
 					conn.gate <- struct{}{}
 					synctest.Wait()
 
@@ -588,7 +639,7 @@ func TestWriterEndsOnceWhenWriteFails(t *testing.T) {
 					require.Equal(t, ErrClosed, w.send(t.Context(), owned(1, nil), sendNow))
 					w.post(owned(1, nil))
 					w.throttle()
-					w.whenIdle(func() { idle++ })
+					w.whenIdle(idleFunc(func() { idle++ }))
 					require.Zero(t, idle)
 					requireTurnFree(t, w)
 				})
@@ -751,14 +802,14 @@ func TestWhenIdle(t *testing.T) {
 	t.Run("at once", func(t *testing.T) {
 		w, _ := startWriter(&scriptConn{})
 		called := 0
-		w.whenIdle(func() { called++ })
+		w.whenIdle(idleFunc(func() { called++ }))
 		require.Equal(t, 1, called)
 	})
 
 	t.Run("before the start", func(t *testing.T) {
 		w := newWriter(nil)
 		called := 0
-		w.whenIdle(func() { called++ })
+		w.whenIdle(idleFunc(func() { called++ }))
 		require.Zero(t, called)
 		w.start(&scriptConn{}, nil)
 		require.Equal(t, 1, called)
@@ -772,12 +823,12 @@ func TestWhenIdle(t *testing.T) {
 			for range 3 {
 				require.NoError(t, w.send(t.Context(), sealed(t, w, 1, make([]byte, 5000)), sendNow))
 			}
-			w.whenIdle(func() {
+			w.whenIdle(idleFunc(func() {
 				writes, _ := conn.written()
 				called = append(called, writes)
 				require.False(t, w.busy())
 				w.post(owned(1, nil))
-			})
+			}))
 			for range 6 {
 				require.Empty(t, called)
 				conn.gate <- struct{}{}
@@ -795,7 +846,7 @@ func TestWhenIdle(t *testing.T) {
 			conn := &scriptConn{gate: make(chan struct{})}
 			w, _ := startWriter(conn)
 			w.post(owned(1, nil))
-			w.whenIdle(func() { t.Error("not idle") })
+			w.whenIdle(idleFunc(func() { t.Error("not idle") }))
 			w.end(errInjected)
 			close(conn.gate)
 			synctest.Wait()

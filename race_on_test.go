@@ -1,0 +1,10 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build race
+
+package ttrpc
+
+// raceDetector says whether this is a build with the race detector, under which
+// pools drop what they are given.
+const raceDetector = true
