@@ -33,7 +33,7 @@ type frameRecorder struct {
 }
 
 func (r *frameRecorder) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
-	require.Equal(r.t, int(h.length), len(payload))
+	require.Len(r.t, payload, int(h.length))
 	r.got = append(r.got, gotFrame{frameHeader: h, payload: string(payload)})
 	if buf != nil {
 		require.True(r.t, len(buf.b) == len(payload) && &buf.b[0] == &payload[0], "payload must be buf.b")

@@ -290,9 +290,9 @@ func FuzzRequestEnvelope(f *testing.F) {
 			f.Add(tt.b, "service", "Method", []byte("payload"), int64(5), "key", "value")
 		}
 	}
-	real, err := proto.Marshal(&Request{Service: "pkg.Service", Method: "Method", Payload: []byte("\x0a\x01x"), TimeoutNano: 1e9, Metadata: MD{"K": {"v", "w"}}.keyValues()})
+	genuine, err := proto.Marshal(&Request{Service: "pkg.Service", Method: "Method", Payload: []byte("\x0a\x01x"), TimeoutNano: 1e9, Metadata: MD{"K": {"v", "w"}}.keyValues()})
 	require.NoError(f, err)
-	f.Add(real, "\xff", "", []byte(nil), int64(-1), "", "")
+	f.Add(genuine, "\xff", "", []byte(nil), int64(-1), "", "")
 	f.Fuzz(func(t *testing.T, b []byte, service, method string, payload []byte, timeout int64, key, value string) {
 		requireRequestLikeProtobuf(t, b)
 		requireEncodedRequest(t, &outRequest{
@@ -311,9 +311,9 @@ func FuzzResponseEnvelope(f *testing.F) {
 			f.Add(tt.b, []byte("payload"))
 		}
 	}
-	real, err := proto.Marshal(&Response{Status: &spb.Status{Code: 12, Message: "service pkg.Service"}, Payload: []byte("p")})
+	genuine, err := proto.Marshal(&Response{Status: &spb.Status{Code: 12, Message: "service pkg.Service"}, Payload: []byte("p")})
 	require.NoError(f, err)
-	f.Add(real, []byte(nil))
+	f.Add(genuine, []byte(nil))
 	f.Fuzz(func(t *testing.T, b, payload []byte) {
 		requireResponseLikeProtobuf(t, b)
 		out, err := appendResponse(nil, prepareBytes(payload))

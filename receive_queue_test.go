@@ -115,15 +115,16 @@ func TestReceiveQueueIsLikeItsModel(t *testing.T) {
 				}
 			case action < 98:
 				got, err := pop(q)
-				if len(m.messages) > 0 {
+				switch {
+				case len(m.messages) > 0:
 					want := m.messages[0]
 					m.messages = m.messages[1:]
 					m.held -= len(want) + queuedOverhead
 					require.NoError(t, err)
 					require.True(t, bytes.Equal(want, got), "seed %d, step %d", seed, step)
-				} else if m.end != nil {
+				case m.end != nil:
 					require.Equal(t, m.end, err)
-				} else {
+				default:
 					require.Equal(t, context.Canceled, err)
 				}
 			case action == 98:
