@@ -44,7 +44,8 @@ func WithUnaryClientInterceptor(i UnaryClientInterceptor) ClientOpts {
 }
 
 // WithChainUnaryClientInterceptor adds interceptors of unary calls. The first
-// one is the outermost; those of an earlier option stand around them.
+// one is the outermost; those of an earlier option stand around them. Nil
+// elements are left out.
 func WithChainUnaryClientInterceptor(interceptors ...UnaryClientInterceptor) ClientOpts {
 	return func(c *Client) { c.config.unaryChain = append(c.config.unaryChain, interceptors...) }
 }

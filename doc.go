@@ -7,7 +7,7 @@
 //
 // # Servers
 //
-// A [Server] is made by [NewServer], taught services, mostly by the Register
+// A [Server] is made by [NewServer], given services, usually by the Register
 // function that protoc-gen-go-ttrpc generates for each, and given listeners:
 //
 //	srv, err := ttrpc.NewServer()
@@ -17,9 +17,9 @@
 // Every call is handled in a goroutine, so handlers run at the same time, also
 // those of one connection. A handler's context ends when the handler returns,
 // when the client cancels the call or has disconnected, when the deadline that
-// the client set passes, and when the server is closed. It has the values of
-// Serve's context, the client's metadata ([GetMetadata]) and address and
-// identity ([GetPeer]).
+// the client set passes, and when the server is closed. It carries the values of
+// Serve's context, the client's metadata ([GetMetadata]), and the peer's address
+// and identity ([GetPeer]).
 //
 // # Clients
 //
@@ -108,8 +108,8 @@
 // A message, with its envelope, has at most 4 MiB. A connection has at most 8192
 // calls whose handlers run, streams keep at most 16 MiB each and 64 MiB
 // together, a handshake takes at most 10 seconds, and a frame that has begun
-// arrives within 2 minutes; options change these. SECURITY.md says what follows
-// from them.
+// arrives within 2 minutes; options change all but the first. SECURITY.md says
+// what follows from them.
 //
 // # Protocol
 //

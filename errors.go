@@ -35,7 +35,8 @@ var (
 )
 
 // OversizedMessageErr says that a message does not fit into a frame: the
-// encoded Request, for a call; the encoded message itself, on a stream. It was
+// encoded Request, for a call or a stream that is opened; the encoded message
+// itself, on a stream. It was
 // not sent, and the connection stays usable. Unwrap leads to a status with
 // codes.ResourceExhausted.
 type OversizedMessageErr struct {

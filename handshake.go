@@ -18,7 +18,7 @@ type Handshaker interface {
 	// on a server, handlers find that in Peer.AuthInfo.
 	//
 	// An error refuses the connection: conn is closed, the other end gets
-	// ErrClosed, and a line is logged.
+	// ErrClosed, and a line is logged unless the server is stopping anyway.
 	//
 	// It runs in a goroutine of the connection's own, so it may block without
 	// delaying others, until ctx ends: after WithServerHandshakeTimeout or

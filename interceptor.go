@@ -33,12 +33,15 @@ type Invoker func(context.Context, *Request, *Response) error
 
 // UnaryServerInterceptor stands around the handlers of a server's unary
 // methods. It calls method, or answers in its place. It does not run for
-// methods that the server does not have.
+// methods that the server does not have. Like every interceptor it runs for
+// several calls at the same time.
 type UnaryServerInterceptor func(context.Context, Unmarshaler, *UnaryServerInfo, Method) (any, error)
 
 // UnaryClientInterceptor stands around a client's calls. It may change the
 // request, which is sent as it then is, and the response. It calls the Invoker,
-// more than once to try again, or fills the response in its place.
+// more than once to try again, or fills the response in its place. The request
+// has been made when it runs: a deadline or metadata that it puts into the
+// context do not change what is sent.
 type UnaryClientInterceptor func(context.Context, *Request, *Response, *UnaryClientInfo, Invoker) error
 
 // StreamServerInterceptor stands around the handlers of a server's streaming
@@ -50,63 +53,55 @@ type StreamServerInterceptor func(context.Context, StreamServer, *StreamServerIn
 // learn nothing and do nothing. It is there because it always was.
 type StreamClientInterceptor func(context.Context)
 
-// chainUnaryServer returns one interceptor that runs all of them, the first
-// outermost, or nil for none. Nil elements are left out.
-func chainUnaryServer(interceptors []UnaryServerInterceptor) UnaryServerInterceptor {
-	var chain UnaryServerInterceptor
+// chain joins interceptors to one that runs all of them, the first outermost. It
+// returns nil for none, and leaves out nil elements. join puts one around
+// another; isNil is needed because functions cannot be compared.
+func chain[I any](interceptors []I, isNil func(I) bool, join func(outer, inner I) I) I {
+	var joined I
 	for i := len(interceptors) - 1; i >= 0; i-- {
-		outer, inner := interceptors[i], chain
-		switch {
-		case outer == nil:
-		case inner == nil:
-			chain = outer
+		switch outer := interceptors[i]; {
+		case isNil(outer):
+		case isNil(joined):
+			joined = outer
 		default:
-			chain = func(ctx context.Context, unmarshal Unmarshaler, info *UnaryServerInfo, method Method) (any, error) {
+			joined = join(outer, joined)
+		}
+	}
+	return joined
+}
+
+func chainUnaryServer(interceptors []UnaryServerInterceptor) UnaryServerInterceptor {
+	return chain(interceptors,
+		func(i UnaryServerInterceptor) bool { return i == nil },
+		func(outer, inner UnaryServerInterceptor) UnaryServerInterceptor {
+			return func(ctx context.Context, unmarshal Unmarshaler, info *UnaryServerInfo, method Method) (any, error) {
 				return outer(ctx, unmarshal, info, func(ctx context.Context, unmarshal func(any) error) (any, error) {
 					return inner(ctx, unmarshal, info, method)
 				})
 			}
-		}
-	}
-	return chain
+		})
 }
 
-// chainUnaryClient is chainUnaryServer for clients.
 func chainUnaryClient(interceptors []UnaryClientInterceptor) UnaryClientInterceptor {
-	var chain UnaryClientInterceptor
-	for i := len(interceptors) - 1; i >= 0; i-- {
-		outer, inner := interceptors[i], chain
-		switch {
-		case outer == nil:
-		case inner == nil:
-			chain = outer
-		default:
-			chain = func(ctx context.Context, req *Request, resp *Response, info *UnaryClientInfo, invoke Invoker) error {
+	return chain(interceptors,
+		func(i UnaryClientInterceptor) bool { return i == nil },
+		func(outer, inner UnaryClientInterceptor) UnaryClientInterceptor {
+			return func(ctx context.Context, req *Request, resp *Response, info *UnaryClientInfo, invoke Invoker) error {
 				return outer(ctx, req, resp, info, func(ctx context.Context, req *Request, resp *Response) error {
 					return inner(ctx, req, resp, info, invoke)
 				})
 			}
-		}
-	}
-	return chain
+		})
 }
 
-// chainStreamServer is chainUnaryServer for streams.
 func chainStreamServer(interceptors []StreamServerInterceptor) StreamServerInterceptor {
-	var chain StreamServerInterceptor
-	for i := len(interceptors) - 1; i >= 0; i-- {
-		outer, inner := interceptors[i], chain
-		switch {
-		case outer == nil:
-		case inner == nil:
-			chain = outer
-		default:
-			chain = func(ctx context.Context, stream StreamServer, info *StreamServerInfo, handler StreamHandler) (any, error) {
+	return chain(interceptors,
+		func(i StreamServerInterceptor) bool { return i == nil },
+		func(outer, inner StreamServerInterceptor) StreamServerInterceptor {
+			return func(ctx context.Context, stream StreamServer, info *StreamServerInfo, handler StreamHandler) (any, error) {
 				return outer(ctx, stream, info, func(ctx context.Context, stream StreamServer) (any, error) {
 					return inner(ctx, stream, info, handler)
 				})
 			}
-		}
-	}
-	return chain
+		})
 }

@@ -14,8 +14,9 @@ import (
 // "Request").
 //
 // Keys are lower case: Get, Set and Append see to that, and so does a server
-// with what it receives. Nothing else in the package copies or changes an MD;
-// one that is shared between goroutines must not be changed.
+// with what it receives. Set keeps the slice that it is given. Putting an MD
+// into a context and taking it out does not copy it; one that is shared between
+// goroutines must not be changed.
 type MD map[string][]string
 
 // Get returns the values of key. It returns nil, false if there are none.
@@ -79,8 +80,9 @@ func (m MD) keyValues() []*KeyValue {
 // metadataKey is where a context keeps the MD.
 type metadataKey struct{}
 
-// GetMetadata returns the metadata in ctx: in a handler what the client sent,
-// elsewhere what WithMetadata put there. It is the map itself, not a copy:
+// GetMetadata returns the metadata in ctx: in a handler what the client sent (or,
+// if that is nothing, what the context given to Serve has), elsewhere what
+// WithMetadata put there. It is the map itself, not a copy:
 // Clone it before changing it. The result is nil, false if there is none.
 func GetMetadata(ctx context.Context) (MD, bool) {
 	md, ok := ctx.Value(metadataKey{}).(MD)

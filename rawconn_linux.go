@@ -26,8 +26,8 @@ const rawChunk = 68 << 10
 // waits for the peer; and a writer that learns that the peer does not read,
 // instead of waiting for it.
 //
-// A short read is not taken to mean that the socket is empty, though one in two
-// reads finds nothing so. The poller reports a change once: if the end of the
+// After a short read the socket is read again, although about half of all reads
+// find nothing then. The poller reports a change once: if the end of the
 // connection comes so soon after the last bytes that both are reported together,
 // or if a read stops short for another reason (file descriptors that came along),
 // nobody would wake the reader. A timer that looks after such readers has been

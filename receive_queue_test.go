@@ -81,7 +81,7 @@ type queueModel struct {
 // queue that shares the budget.
 func TestReceiveQueueIsLikeItsModel(t *testing.T) {
 	const perStream, perConnection = 6000, 9000
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		shared := &sharedBudget{limit: perConnection}
 		var queues [2]receiveQueue

@@ -54,13 +54,13 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 }
 
 // Register adds a service that has only unary methods. It may be called at any
-// time, and panics with an error if the name is taken.
+// time, copies the map, and panics with an error if the name is taken.
 func (s *Server) Register(name string, methods map[string]Method) {
 	s.services.register(name, &ServiceDesc{Methods: methods})
 }
 
-// RegisterService adds a service. It may be called at any time, and panics with
-// an error if the name is taken.
+// RegisterService adds a service. It may be called at any time, copies the maps,
+// and panics with an error if the name is taken.
 func (s *Server) RegisterService(name string, desc *ServiceDesc) {
 	s.services.register(name, desc)
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -31,7 +30,7 @@ type serverCall struct {
 	// immutable once the handler has been started
 	sc     *serverConn
 	id     uint32
-	method *method
+	method *unaryMethod
 	stream *serverStream
 	timer  *time.Timer // runs expire; nil without a deadline
 
@@ -104,34 +103,6 @@ func (c *serverCall) unmarshal(into any) error {
 		return status.Error(codes.Internal, "ttrpc: request used after its handler returned")
 	}
 	return c.sc.server.decodeRequest(c.payload, into)
-}
-
-// decodeRequest decodes what a client sent; its errors are statuses.
-func (s *Server) decodeRequest(b []byte, into any) error {
-	err := s.config.codec.unmarshal(b, into)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errUnknownMessage):
-		return status.Errorf(codes.Internal, "ttrpc: error unsupported request type: %T", into)
-	}
-	return status.Errorf(codes.Internal, "ttrpc: error unmarshalling payload: %v", err.Error())
-}
-
-// prepareResponse measures what a handler sends; its errors are statuses.
-func (s *Server) prepareResponse(m any) (encoding, error) {
-	e, err := s.config.codec.prepare(m)
-	switch {
-	case err == nil:
-		return e, nil
-	case errors.Is(err, errUnknownMessage):
-		return e, status.Errorf(codes.Internal, "ttrpc: error unsupported response type: %T", m)
-	}
-	return e, marshalError(err)
-}
-
-func marshalError(err error) error {
-	return status.Errorf(codes.Internal, "ttrpc: error marshaling payload: %v", err.Error())
 }
 
 // startDeadline sets the deadline that came with the request, if one did.
@@ -364,39 +335,4 @@ func (c *serverCall) resultFrame(result any) (outFrame, error) {
 		return c.sc.frame(context.Background(), frameHeader{typ: frameData, flags: flagRemoteClosed}, e)
 	}
 	return c.sc.frame(context.Background(), frameHeader{typ: frameResponse}, e)
-}
-
-// frame encodes e as the payload of a Data frame or inside that of a Response.
-// Its errors are those of newFrame, or a status for a message that cannot be
-// encoded.
-func (sc *serverConn) frame(ctx context.Context, h frameHeader, e encoding) (outFrame, error) {
-	size := e.size
-	if h.typ == frameResponse {
-		size = responseSize(size)
-	}
-	f, err := sc.newFrame(ctx, size)
-	if err != nil {
-		return f, err
-	}
-	defer sc.discardUnsealed(&f)
-	var b []byte
-	if h.typ == frameResponse {
-		b, err = appendResponse(f.b, e)
-	} else {
-		b, err = e.append(f.b)
-	}
-	if err != nil {
-		err = marshalError(err)
-	}
-	f, err = sc.sealFrame(f, h, b, err)
-	return f, err
-}
-
-// isNil reports whether v is nil, or a nil pointer.
-func isNil(v any) bool {
-	if v == nil {
-		return true
-	}
-	rv := reflect.ValueOf(v)
-	return rv.Kind() == reflect.Pointer && rv.IsNil()
 }

@@ -14,7 +14,6 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 )
 
 // keptTable is the largest size that a table of calls may have had for an idle
@@ -240,21 +239,6 @@ func (sc *serverConn) refuse(id uint32, message string) {
 // postResponse queues a Response with a status, without waiting.
 func (sc *serverConn) postResponse(id uint32, st *spb.Status) {
 	_ = sc.post(outFrame{b: responseFrame(id, st)}) // if there is still somebody
-}
-
-// responseFrame encodes a Response with a status. A status that cannot be
-// encoded, or is too large, is replaced by one that says so.
-func responseFrame(id uint32, st *spb.Status) []byte {
-	b := make([]byte, frameHeaderLength, 128)
-	b, err := proto.MarshalOptions{}.MarshalAppend(b, &Response{Status: st})
-	switch {
-	case err != nil:
-		return responseFrame(id, status.New(codes.Internal, "ttrpc: error marshaling status: "+err.Error()).Proto())
-	case len(b)-frameHeaderLength > messageLengthMax:
-		return responseFrame(id, oversizedStatus(len(b)-frameHeaderLength).Proto())
-	}
-	putFrameHeader(b, frameHeader{length: uint32(len(b) - frameHeaderLength), streamID: id, typ: frameResponse})
-	return b
 }
 
 // remove takes call out of the table, because its handler has returned.

@@ -73,9 +73,9 @@ func WithServerHandshakeTimeout(d time.Duration) ServerOpt {
 	}
 }
 
-// WithUnaryServerInterceptor sets the interceptor of unary calls. It can be
-// used once, and not behind WithChainUnaryServerInterceptor, which can follow
-// it.
+// WithUnaryServerInterceptor sets the interceptor of unary calls; nil sets none.
+// Use it at most once, and before any WithChainUnaryServerInterceptor: otherwise
+// NewServer fails.
 func WithUnaryServerInterceptor(i UnaryServerInterceptor) ServerOpt {
 	return func(c *serverConfig) error {
 		if c.unaryAlone || len(c.unaryChain) > 0 {
@@ -90,7 +90,8 @@ func WithUnaryServerInterceptor(i UnaryServerInterceptor) ServerOpt {
 }
 
 // WithChainUnaryServerInterceptor adds interceptors of unary calls. The first
-// one is the outermost; those of an earlier option stand around them.
+// one is the outermost; those of an earlier option stand around them. Nil
+// elements are left out.
 func WithChainUnaryServerInterceptor(interceptors ...UnaryServerInterceptor) ServerOpt {
 	return func(c *serverConfig) error {
 		c.unaryChain = append(c.unaryChain, interceptors...)
@@ -119,7 +120,8 @@ func WithServerPanicRecovery() ServerOpt {
 }
 
 // WithServerMaxConcurrentCalls limits how many calls and streams of one
-// connection may have a handler running. Those above it are refused with
+// connection may be in flight: their handlers run, or their answers wait for
+// room among what is to be written. Those above it are refused with
 // codes.ResourceExhausted. The default is 8192.
 func WithServerMaxConcurrentCalls(n int) ServerOpt {
 	return func(c *serverConfig) error {

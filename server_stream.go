@@ -41,7 +41,7 @@ type StreamServer interface {
 type serverStream struct {
 	// immutable
 	call *serverCall
-	desc *stream
+	desc *streamMethod
 
 	queue receiveQueue
 
@@ -56,7 +56,7 @@ type serverStream struct {
 const pipelined = 2
 
 // newServerStream makes call a stream.
-func newServerStream(call *serverCall, desc *stream) {
+func newServerStream(call *serverCall, desc *streamMethod) {
 	call.stream = &serverStream{
 		call:  call,
 		desc:  desc,

@@ -53,18 +53,18 @@ type services struct {
 
 // service is a registered service.
 type service struct {
-	methods map[string]*method
-	streams map[string]*stream
+	methods map[string]*unaryMethod
+	streams map[string]*streamMethod
 }
 
-// method is a registered unary method.
-type method struct {
+// unaryMethod is a registered unary method.
+type unaryMethod struct {
 	handler Method
 	info    *UnaryServerInfo
 }
 
-// stream is a registered streaming method.
-type stream struct {
+// streamMethod is a registered streaming method.
+type streamMethod struct {
 	Stream
 	info *StreamServerInfo
 }
@@ -97,17 +97,17 @@ func newService(name string, desc *ServiceDesc) *service {
 		desc = &ServiceDesc{}
 	}
 	svc := &service{
-		methods: make(map[string]*method, len(desc.Methods)),
-		streams: make(map[string]*stream, len(desc.Streams)),
+		methods: make(map[string]*unaryMethod, len(desc.Methods)),
+		streams: make(map[string]*streamMethod, len(desc.Streams)),
 	}
 	for n, handler := range desc.Methods {
-		svc.methods[n] = &method{
+		svc.methods[n] = &unaryMethod{
 			handler: handler,
 			info:    &UnaryServerInfo{FullMethod: fullMethod(name, n)},
 		}
 	}
 	for n, desc := range desc.Streams {
-		svc.streams[n] = &stream{
+		svc.streams[n] = &streamMethod{
 			Stream: desc,
 			info: &StreamServerInfo{
 				FullMethod:      fullMethod(name, n),
@@ -121,13 +121,12 @@ func newService(name string, desc *ServiceDesc) *service {
 
 // find returns the method of that name, unary or streaming, or the status that
 // refuses the call.
-func (s *services) find(serviceName, methodName []byte) (*method, *stream, *spb.Status) {
-	byName := s.byName.Load()
-	if byName == nil {
-		return nil, nil, status.Newf(codes.Unimplemented, "service %v", string(serviceName)).Proto()
+func (s *services) find(serviceName, methodName []byte) (*unaryMethod, *streamMethod, *spb.Status) {
+	var svc *service
+	if byName := s.byName.Load(); byName != nil {
+		svc = (*byName)[string(serviceName)]
 	}
-	svc, ok := (*byName)[string(serviceName)]
-	if !ok {
+	if svc == nil {
 		return nil, nil, status.Newf(codes.Unimplemented, "service %v", string(serviceName)).Proto()
 	}
 	if m, ok := svc.methods[string(methodName)]; ok {

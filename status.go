@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// This file is the one place where Go errors become status codes. The way back
-// is status.FromProto.
+// This file is the one place where Go errors become status codes, and statuses
+// become errors.
 
 // statusFromError returns what the wire says for err, which a handler returned:
 // err's own status if it has one, or else a code for the errors of the standard

@@ -6,7 +6,7 @@ package ttrpc
 import "slices"
 
 // maxIDGaps bounds what a server remembers about ids that were passed over. Of
-// more gaps than this, the oldest count as used.
+// more gaps than this, the lowest count as used.
 const maxIDGaps = 1024
 
 // streamIDs knows which odd stream ids a client has used on a connection.

@@ -15,7 +15,8 @@ import (
 )
 
 // UnixCredentialsFunc is a Handshaker for unix sockets: the kernel says which
-// process and user connected, and the function accepts them by returning nil.
+// process and user it was that connected, at the time when it did, and the
+// function accepts them by returning nil.
 // Handlers find the *unix.Ucred in Peer.AuthInfo.
 type UnixCredentialsFunc func(*unix.Ucred) error
 

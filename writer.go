@@ -51,48 +51,12 @@ const (
 // the last ones, and does not read them.
 var errPeerNotReading = errors.New("peer does not read what is written to it")
 
-// outFrame is a frame on its way to the writer: header and payload in one
-// piece.
-type outFrame struct {
-	b []byte
-
-	// buf, if not nil, is the buffer that b lies in; it goes to the writer with
-	// the frame. If nil, b is the sender's again when send returns.
-	buf *buffer
-
-	// hook, if not nil, is called when the frame takes its place in the order
-	// of frames.
-	hook sendHook
-
-	// turn says that the sender has taken the writer's turn, which ends when
-	// the frame has been written.
-	turn bool
-
-	sealed bool // it is complete
-}
-
-// sendHook binds what must happen in the order of frames to that order.
-type sendHook interface {
-	// onSend returns the stream id for the frame's header. It is called with
-	// the writer locked; an error keeps the frame from being sent.
-	onSend() (streamID uint32, err error)
-}
-
 // idleHook decides what happens to a writer that has nothing left to write.
 type idleHook interface {
 	// claimIdle is called with the writer locked. If it returns true, the hook
 	// is not asked again, and idle is called, with no lock held.
 	claimIdle() bool
 	idle()
-}
-
-// segment is a piece of the writer's queue: either a batch of whole frames, or
-// one large frame.
-type segment struct {
-	buf  *buffer
-	off  int  // buf.b[:off] is written
-	one  bool // one large frame
-	turn bool // the frame holds the turn
 }
 
 // writer is the only door to the write side of a connection. Whoever finds it
@@ -315,51 +279,6 @@ func (w *writer) waitRoomLocked(ctx context.Context) error {
 	return nil
 }
 
-// discard gives back what came with a frame that is not sent.
-func (w *writer) discard(f outFrame) {
-	f.buf.release()
-	if f.turn {
-		w.endTurn()
-	}
-}
-
-// enqueueLocked puts f at the end of the queue, small frames side by side.
-func (w *writer) enqueueLocked(f outFrame) {
-	w.queued += len(f.b)
-	if len(f.b) > maxCopied && f.buf != nil {
-		w.queue = append(w.queue, segment{buf: f.buf, one: true, turn: f.turn})
-		return
-	}
-	w.copyLocked(f.b)
-	w.discard(f)
-}
-
-// copyLocked appends a copy of b, one whole frame, to the last batch or to a
-// new one.
-func (w *writer) copyLocked(b []byte) {
-	limit := maxBatch
-	if !w.socket {
-		limit = maxBatchPortable
-	}
-	if n := len(w.queue); n > 0 {
-		last := &w.queue[n-1]
-		if !last.one && len(last.buf.b)+len(b) <= min(cap(last.buf.b), limit) {
-			last.buf.b = append(last.buf.b, b...)
-			return
-		}
-	}
-	size := len(b)
-	if len(b) <= maxBatchPortable {
-		size = maxBatchPortable
-		if len(w.queue) > 0 {
-			size = limit // the first batch was not enough
-		}
-	}
-	buf := getBuffer(size)
-	buf.b = append(buf.b, b...)
-	w.queue = append(w.queue, segment{buf: buf, one: len(b) > limit})
-}
-
 // writeFirst writes a small frame that found the connection free, from where it
 // lies.
 func (w *writer) writeFirst(f outFrame) {
@@ -412,22 +331,6 @@ func (w *writer) askIdleLocked() {
 	w.onIdle = nil
 	w.mu.Unlock()
 	hook.idle()
-}
-
-// takeLocked takes the whole queue and makes room for more.
-func (w *writer) takeLocked() []segment {
-	batch := w.queue
-	w.queue, w.queued = nil, 0
-	w.posted.Store(0)
-	w.wakeLocked()
-	return batch
-}
-
-func (w *writer) wakeLocked() {
-	if w.room != nil {
-		close(w.room)
-		w.room = nil
-	}
 }
 
 // flushInline writes what is queued on behalf of a sender, which gets away as
@@ -485,21 +388,6 @@ func (w *writer) tryWriteAll(batch []segment) ([]segment, error) {
 		batch = batch[1:]
 	}
 	return nil, nil
-}
-
-// requeue puts segments back to the front of the queue.
-func (w *writer) requeue(rest []segment) {
-	w.mu.Lock()
-	if w.err != nil {
-		w.mu.Unlock()
-		w.drop(rest)
-		return
-	}
-	for i := range rest {
-		w.queued += len(rest[i].buf.b) - rest[i].off
-	}
-	w.queue = append(rest, w.queue...)
-	w.mu.Unlock()
 }
 
 // flush writes, waiting for the peer where needed, until the queue is empty.
@@ -568,17 +456,6 @@ func (w *writer) write(b []byte) error {
 // errInvalidWrite ends a connection whose Write breaks io.Writer's rules.
 var errInvalidWrite = errors.New("connection returned an invalid count from Write")
 
-// drop gives back segments that are written or never will be.
-func (w *writer) drop(batch []segment) {
-	for i := range batch {
-		batch[i].buf.release()
-		if batch[i].turn {
-			w.endTurn()
-		}
-		batch[i] = segment{}
-	}
-}
-
 // fail ends the writer: nothing more is written, and every sender gets
 // ErrClosed. The first cause wins and is reported to onError.
 func (w *writer) fail(err error) {
@@ -624,45 +501,4 @@ func (w *writer) busy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.active && w.err == nil
-}
-
-// newFrame returns a frame with room for a payload of size bytes behind its
-// header; it waits for the turn if it is large. The payload is to be appended to
-// b, and the result given to sealFrame. Its errors are an *OversizedMessageErr,
-// ctx's, and ErrClosed.
-func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
-	if size > messageLengthMax {
-		return outFrame{}, newOversizedMessageErr(size)
-	}
-	var f outFrame
-	if size >= turnSize {
-		if err := w.takeTurn(ctx); err != nil {
-			return f, err
-		}
-		f.turn = true
-	}
-	f.buf = getBuffer(frameHeaderLength + size)
-	f.b = f.buf.b[:frameHeaderLength]
-	return f, nil
-}
-
-// sealFrame completes a frame, whose payload has been appended: b and err are
-// what that returned. With an error it gives the frame back.
-func (w *writer) sealFrame(f outFrame, h frameHeader, b []byte, err error) (outFrame, error) {
-	if err != nil {
-		w.discard(f)
-		return outFrame{}, err
-	}
-	h.length = uint32(len(b) - frameHeaderLength)
-	putFrameHeader(b, h)
-	f.b, f.buf.b, f.sealed = b, b, true
-	return f, nil
-}
-
-// discardUnsealed is deferred by whoever encodes a message: the message's own
-// code may panic, and somebody may recover.
-func (w *writer) discardUnsealed(f *outFrame) {
-	if !f.sealed {
-		w.discard(*f)
-	}
 }

@@ -65,7 +65,7 @@ func (s *Supervisor) Start(ctx context.Context, req *StartRequest) (*Task, error
 		changed: make(chan struct{}),
 	}
 	s.tasks[key] = t
-	return t.message(), nil
+	return t.messageLocked(), nil
 }
 
 // Stop implements TasksService.
@@ -79,7 +79,7 @@ func (s *Supervisor) Stop(ctx context.Context, req *StopRequest) (*Task, error) 
 	delete(s.tasks, t.key)
 	t.stopped = true
 	t.wakeLocked()
-	return t.message(), nil
+	return t.messageLocked(), nil
 }
 
 // Wait implements TasksService. What becomes of a waiter is noted in the
@@ -92,7 +92,7 @@ func (s *Supervisor) Wait(ctx context.Context, req *WaitRequest) (*Task, error) 
 	s.write(t, "(a waiter has come)")
 	for {
 		s.mu.Lock()
-		stopped, changed, message := t.stopped, t.changed, t.message()
+		stopped, changed, message := t.stopped, t.changed, t.messageLocked()
 		s.mu.Unlock()
 		if stopped {
 			return message, nil
@@ -235,8 +235,8 @@ func (t *task) wakeLocked() {
 	t.changed = make(chan struct{})
 }
 
-// message returns the task as its callers see it. The mutex is held.
-func (t *task) message() *Task {
+// messageLocked returns the task as its callers see it. The mutex is held.
+func (t *task) messageLocked() *Task {
 	return &Task{
 		Id:        t.key.id,
 		Namespace: t.key.namespace,

@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package ttrpc
+
+import "context"
+
+// outFrame is a frame on its way to the writer: header and payload in one
+// piece.
+type outFrame struct {
+	b []byte
+
+	// buf, if not nil, is the buffer that b lies in; it goes to the writer with
+	// the frame. If nil, b is the sender's again when send returns.
+	buf *buffer
+
+	// hook, if not nil, is called when the frame takes its place in the order
+	// of frames.
+	hook sendHook
+
+	// turn says that the sender has taken the writer's turn, which ends when
+	// the frame has been written.
+	turn bool
+
+	sealed bool // it is complete
+}
+
+// sendHook binds what must happen in the order of frames to that order.
+type sendHook interface {
+	// onSend returns the stream id for the frame's header. It is called with
+	// the writer locked; an error keeps the frame from being sent.
+	onSend() (streamID uint32, err error)
+}
+
+// newFrame returns a frame with room for a payload of size bytes behind its
+// header; it waits for the turn if it is large. The payload is to be appended to
+// b, and the result given to sealFrame. Its errors are an *OversizedMessageErr,
+// ctx's, and ErrClosed.
+func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
+	if size > messageLengthMax {
+		return outFrame{}, newOversizedMessageErr(size)
+	}
+	var f outFrame
+	if size >= turnSize {
+		if err := w.takeTurn(ctx); err != nil {
+			return f, err
+		}
+		f.turn = true
+	}
+	f.buf = getBuffer(frameHeaderLength + size)
+	f.b = f.buf.b[:frameHeaderLength]
+	return f, nil
+}
+
+// sealFrame completes a frame, whose payload has been appended: b and err are
+// what that returned. With an error it gives the frame back.
+func (w *writer) sealFrame(f outFrame, h frameHeader, b []byte, err error) (outFrame, error) {
+	if err != nil {
+		w.discard(f)
+		return outFrame{}, err
+	}
+	h.length = uint32(len(b) - frameHeaderLength)
+	putFrameHeader(b, h)
+	f.b, f.buf.b, f.sealed = b, b, true
+	return f, nil
+}
+
+// discardUnsealed is deferred by whoever encodes a message: the message's own
+// code may panic, and somebody may recover.
+func (w *writer) discardUnsealed(f *outFrame) {
+	if !f.sealed {
+		w.discard(*f)
+	}
+}
+
+// discard gives back what came with a frame that is not sent.
+func (w *writer) discard(f outFrame) {
+	f.buf.release()
+	if f.turn {
+		w.endTurn()
+	}
+}
