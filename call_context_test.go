@@ -324,3 +324,17 @@ func TestCauseOfCallIsNotThatOfServe(t *testing.T) {
 	<-derived.Done()
 	require.Equal(t, context.DeadlineExceeded, context.Cause(derived))
 }
+
+// Package context asks whether a context has ended before it calls AfterFunc; it
+// may end in between.
+func TestAfterFuncOfCallThatEndsMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCallContext()
+		c.cancel(context.Canceled)
+		ran := false
+		stop := c.AfterFunc(func() { ran = true })
+		synctest.Wait()
+		require.True(t, ran)
+		require.False(t, stop())
+	})
+}

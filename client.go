@@ -63,7 +63,7 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 		opt(c)
 	}
 	c.config.unary = chainUnaryClient(c.config.unaryChain)
-	c.budget.limit = int64(c.config.budget.perConnection)
+	c.budget = newSharedBudget(c.config.budget.perConnection)
 	c.channel = newChannel(conn, c, c.config.frameTimeout)
 	if c.config.handshaker == nil {
 		go c.run(conn, c.open(conn))

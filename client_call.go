@@ -7,10 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/protobuf/proto"
 )
 
 // clientCall is a unary call that waits for its response. Each client pools its
@@ -202,9 +202,11 @@ func (c *Client) invoke(ctx context.Context, request *Request, response *Respons
 		return err
 	}
 	defer call.free()
-	if err := proto.Unmarshal(call.response, response); err != nil {
-		return &malformedError{err}
+	in, err := parseResponse(call.response)
+	if err != nil {
+		return err
 	}
+	response.Status, response.Payload = in.status, slices.Clone(in.payload)
 	return nil
 }
 

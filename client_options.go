@@ -73,8 +73,10 @@ func WithClientFrameTimeout(d time.Duration) ClientOpts {
 
 // WithClientReceiveBudget limits, in bytes, the messages of streams that have
 // arrived and have not been received yet: per stream, and for all live streams
-// together. Each message counts 16 bytes besides its own. A stream that exceeds
-// it ends with ErrStreamFull, behind what has arrived. The defaults are 16 MiB
+// together. Each message counts 16 bytes besides its own; a 4096th of
+// the budget for all is each stream's own. A stream that exceeds it ends
+// with ErrStreamFull, behind what has arrived. What is left in a stream that has
+// ended is not limited for all of them together. The defaults are 16 MiB
 // and 64 MiB; zero or less sets the default.
 func WithClientReceiveBudget(perStream, perConnection int) ClientOpts {
 	return func(c *Client) {

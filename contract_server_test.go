@@ -293,7 +293,11 @@ func TestServeWaitsOutTemporaryErrors(t *testing.T) {
 		require.Equal(t, []time.Duration{ms, 2 * ms, 4 * ms, 8 * ms, 16 * ms, 32 * ms, 64 * ms, 128 * ms, 256 * ms, 512 * ms,
 			time.Second, time.Second, time.Second, 0}, delays)
 		require.Equal(t, "ttrpc: failed accept; backoff 1ms error wrapped: too many open files", <-logged)
-		require.Contains(t, <-logged, "ttrpc: failed accept; backoff 2ms")
+		select {
+		case line := <-logged:
+			t.Errorf("a line in ten seconds is enough, and this is another: %s", line)
+		default:
+		}
 
 		require.NoError(t, srv.Shutdown(t.Context()))
 	})

@@ -39,7 +39,8 @@
 // arrived and have not been received are kept, within a budget per stream and
 // per connection ([WithClientReceiveBudget], [WithServerReceiveBudget]). A
 // stream that exceeds it ends with [ErrStreamFull], or for the other side with
-// codes.ResourceExhausted; other streams and calls do not notice. The client of
+// codes.ResourceExhausted; calls do not notice, nor do streams that keep little
+// themselves. The client of
 // a stream that it will not receive to its end should cancel the context with
 // which it was opened.
 //

@@ -4,6 +4,7 @@
 package ttrpc
 
 import (
+	"fmt"
 	"unicode/utf8"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -16,6 +17,20 @@ import (
 // them, so this is done by hand, in one pass and in place. Whatever is out of
 // the ordinary (malformed, invalid UTF-8, a repeated message) is left to
 // google.golang.org/protobuf, which so decides every doubtful case.
+
+const (
+	// maxMetadata bounds the metadata of a Request: its bytes, and 64 for each
+	// value, because short ones take much more memory than bytes on the wire.
+	maxMetadata      = 1 << 20
+	metadataOverhead = 64
+
+	// maxStatusDetails is how many details of a status are decoded, for the same
+	// reason. A status that has more loses them.
+	maxStatusDetails = 1024
+)
+
+// errMetadataTooLarge refuses a Request.
+var errMetadataTooLarge = fmt.Errorf("metadata exceeds %d bytes", maxMetadata)
 
 // Field numbers of the envelope's messages.
 const (
@@ -30,6 +45,8 @@ const (
 
 	keyValueKey   protowire.Number = 1
 	keyValueValue protowire.Number = 2
+
+	statusDetails protowire.Number = 3
 )
 
 // consumeTag is protowire.ConsumeTag, but refuses the field numbers that
@@ -137,12 +154,17 @@ type inRequest struct {
 	payload         []byte
 	timeoutNano     int64
 	md              MD
+	mdSize          int // as for maxMetadata
 }
 
 // parseRequest decodes a Request.
 func parseRequest(b []byte) (inRequest, error) {
 	var r inRequest
-	if r.parse(b) {
+	ok := r.parse(b)
+	if r.mdSize > maxMetadata {
+		return inRequest{}, errMetadataTooLarge
+	}
+	if ok {
 		return r, nil
 	}
 	var req Request
@@ -157,6 +179,9 @@ func parseRequest(b []byte) (inRequest, error) {
 	}
 	for _, kv := range req.Metadata {
 		r.addMetadata(kv.GetKey(), kv.GetValue())
+	}
+	if r.mdSize > maxMetadata {
+		return inRequest{}, errMetadataTooLarge
 	}
 	return r, nil
 }
@@ -232,10 +257,15 @@ func (r *inRequest) parseKeyValue(b []byte) bool {
 		b = b[n+m:]
 	}
 	r.addMetadata(string(key), string(value))
-	return true
+	return r.mdSize <= maxMetadata
 }
 
+// addMetadata stores one entry, unless there is too much already.
 func (r *inRequest) addMetadata(key, value string) {
+	r.mdSize += len(key) + len(value) + metadataOverhead
+	if r.mdSize > maxMetadata {
+		return
+	}
 	if r.md == nil {
 		r.md = MD{}
 	}
@@ -278,6 +308,9 @@ func parseResponse(b []byte) (inResponse, error) {
 	if err := proto.Unmarshal(b, &resp); err != nil {
 		return inResponse{}, &malformedError{err}
 	}
+	if len(resp.GetStatus().GetDetails()) > maxStatusDetails {
+		resp.Status.Details = nil
+	}
 	return inResponse{status: resp.Status, payload: resp.Payload}, nil
 }
 
@@ -309,9 +342,36 @@ func (r *inResponse) parse(b []byte) bool {
 			return false // parts of one message: they want merging
 		}
 		r.status = new(spb.Status)
-		if proto.Unmarshal(v, r.status) != nil {
+		if proto.Unmarshal(limitDetails(v), r.status) != nil {
 			return false
 		}
 	}
 	return true
+}
+
+// limitDetails returns the encoded status b without its details if there are too
+// many of them.
+func limitDetails(b []byte) []byte {
+	var others []byte
+	details := 0
+	for rest := b; len(rest) > 0; {
+		num, typ, n := consumeTag(rest)
+		if n < 0 {
+			return b
+		}
+		m := protowire.ConsumeFieldValue(num, typ, rest[n:])
+		if m < 0 {
+			return b
+		}
+		if num == statusDetails {
+			details++
+		} else {
+			others = append(others, rest[:n+m]...)
+		}
+		rest = rest[n+m:]
+	}
+	if details > maxStatusDetails {
+		return others
+	}
+	return b
 }

@@ -13,9 +13,9 @@ import (
 // that ended badly, a refused handshake, a contained panic. The arguments after
 // msg are alternating keys and values. *slog.Logger is a Logger.
 //
-// A peer can cause at most one line per connection, but for contained panics,
-// which are one each. The methods are called from several goroutines at once, and
-// must not block for long.
+// A peer can cause at most one line per connection, and ten for contained panics.
+// The methods are called from several goroutines at once, and must not block for
+// long.
 type Logger interface {
 	// Debug reports what is of interest only in the search for a fault.
 	Debug(msg string, args ...any)

@@ -22,7 +22,8 @@ type outFrame struct {
 	// the frame has been written.
 	turn bool
 
-	sealed bool // it is complete
+	reserved int  // bytes reserved for it in the writer's queue
+	sealed   bool // it is complete
 }
 
 // sendHook binds what must happen in the order of frames to that order.
@@ -33,9 +34,10 @@ type sendHook interface {
 }
 
 // newFrame returns a frame with room for a payload of size bytes behind its
-// header; it waits for the turn if it is large. The payload is to be appended to
-// b, and the result given to sealFrame. Its errors are an *OversizedMessageErr,
-// ctx's, and ErrClosed.
+// header. It waits for the turn if it is large, and for room in the writer's
+// queue: with a peer that does not read, messages wait unencoded. The payload is
+// to be appended to b, and the result given to sealFrame. Its errors are an
+// *OversizedMessageErr, ctx's, and ErrClosed.
 func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 	if size > messageLengthMax {
 		return outFrame{}, newOversizedMessageErr(size)
@@ -43,10 +45,18 @@ func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 	var f outFrame
 	if size >= turnSize {
 		if err := w.takeTurn(ctx); err != nil {
-			return f, err
+			return outFrame{}, err
 		}
 		f.turn = true
 	}
+	w.mu.Lock()
+	err := w.reserveLocked(ctx, frameHeaderLength+size)
+	w.mu.Unlock()
+	if err != nil {
+		w.discard(f)
+		return outFrame{}, err
+	}
+	f.reserved = frameHeaderLength + size
 	f.buf = getBuffer(frameHeaderLength + size)
 	f.b = f.buf.b[:frameHeaderLength]
 	return f, nil
@@ -73,10 +83,15 @@ func (w *writer) discardUnsealed(f *outFrame) {
 	}
 }
 
-// discard gives back what came with a frame that is not sent.
+// discard gives back what came with a frame: it is not sent, or a copy is.
 func (w *writer) discard(f outFrame) {
 	f.buf.release()
 	if f.turn {
 		w.endTurn()
+	}
+	if f.reserved > 0 {
+		w.mu.Lock()
+		w.unreserveLocked(&f)
+		w.mu.Unlock()
 	}
 }

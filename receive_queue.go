@@ -6,6 +6,7 @@ package ttrpc
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -16,11 +17,19 @@ const (
 	defaultStreamBudget     = 16 << 20
 	defaultConnectionBudget = 64 << 20
 
+	// freeShares is how many streams could each have an equal part of the
+	// connection's budget. That much every stream may queue however much others
+	// do: it is not part of what they share.
+	freeShares = 4096
+
 	// queuedOverhead is counted for every queued message besides its bytes.
 	queuedOverhead = 16
 
-	// keptQueue is the largest slice that an empty queue holds on to.
-	keptQueue = 4 << 10
+	// chunkSize is how much of small messages lies in one slice.
+	chunkSize = 64 << 10
+
+	// keptChunk is the largest slice that an empty queue holds on to.
+	keptChunk = 4 << 10
 )
 
 // receiveBudget configures receive queues: bytes per stream and per connection.
@@ -33,7 +42,12 @@ var defaultReceiveBudget = receiveBudget{defaultStreamBudget, defaultConnectionB
 // sharedBudget is what the live streams of one connection may queue together.
 type sharedBudget struct {
 	limit int64
+	free  int // what each stream may queue besides
 	used  atomic.Int64
+}
+
+func newSharedBudget(perConnection int) sharedBudget {
+	return sharedBudget{limit: int64(perConnection), free: perConnection / freeShares}
 }
 
 // take reserves n bytes, or reports that there is no room for them.
@@ -51,12 +65,12 @@ func (b *sharedBudget) give(n int) { b.used.Add(int64(-n)) }
 // reads the connection, which never waits here, and the stream's user, who may
 // take as long as they like. What does not fit the budget ends the stream.
 //
-// Small messages lie back to back in a byte slice; when the user has emptied
-// theirs, it changes places with the one that has been filled meanwhile. A
-// large message stays in the buffer that it was read into.
+// Small messages lie back to back in chunks, which are filled at one end of the
+// queue and emptied at the other; the last one emptied is filled again. A large
+// message stays in the buffer that it was read into.
 //
-// The budget counts messages. The memory that they take is up to two and a half
-// times as much: slices and buffers have room to spare.
+// The budget counts messages. The memory that they take is up to about twice as
+// much, and two chunks: slices and buffers have room to spare.
 //
 // It ends once: what was queued before is still delivered, then the cause, for
 // ever.
@@ -65,15 +79,15 @@ type receiveQueue struct {
 	limit  int
 	shared *sharedBudget
 
-	// receiving is held by a user who decodes a message, which may lie in out.
-	// It is taken before mu.
+	// receiving is held by a user who decodes a message, which may lie in a
+	// chunk. It is taken before mu.
 	receiving sync.Mutex
 
 	mu       sync.Mutex
-	in       []byte    // records that arrived since the last swap
-	spare    []byte    // the slice that out lies in; changes places with in
-	out      []byte    // records being delivered: the rest of spare
-	large    []*buffer // the large messages that records in out and in refer to
+	chunks   [][]byte  // records; the first of chunks[0][pos:] is the next
+	pos      int       // chunks[0][:pos] is delivered
+	spare    []byte    // an empty chunk
+	large    []*buffer // the large messages that records refer to
 	held     int       // bytes counted against limit
 	detached bool      // held is not part of shared any more
 	end      error     // why there will be no more
@@ -100,20 +114,31 @@ func (q *receiveQueue) push(message []byte, buf *buffer) error {
 		buf.release()
 		return nil
 	}
-	if q.held+cost > q.limit || !q.shared.take(cost) {
+	if q.held+cost > q.limit || !q.shared.take(q.shared.sharedPart(q.held+cost)-q.shared.sharedPart(q.held)) {
 		buf.release()
 		return ErrStreamFull
 	}
 	q.held += cost
 	if buf != nil {
 		q.large = append(q.large, buf)
-		q.in = append(q.in, recordLarge)
+		q.recordLocked(recordLarge, nil)
 	} else {
-		q.in = binary.AppendUvarint(q.in, uint64(len(message))<<1)
-		q.in = append(q.in, message...)
+		q.recordLocked(uint64(len(message))<<1, message)
 	}
 	q.wakeLocked()
 	return nil
+}
+
+// recordLocked appends a record to the last chunk, or to a new one.
+func (q *receiveQueue) recordLocked(head uint64, message []byte) {
+	last := len(q.chunks) - 1
+	if last < 0 || len(q.chunks[last])+len(message) > chunkSize {
+		q.chunks = append(q.chunks, q.spare)
+		q.spare = nil
+		last++
+	}
+	chunk := binary.AppendUvarint(q.chunks[last], head)
+	q.chunks[last] = append(chunk, message...)
 }
 
 // finish ends the queue behind what is in it. The first cause counts.
@@ -145,7 +170,7 @@ func (q *receiveQueue) abort(cause error) {
 	}
 	// The slices may be in the hands of a user who decodes: they are left to the
 	// garbage collector.
-	q.in, q.spare, q.out, q.large = nil, nil, nil, nil
+	q.chunks, q.pos, q.spare, q.large = nil, 0, nil, nil
 	q.giveLocked(q.held)
 }
 
@@ -156,18 +181,22 @@ func (q *receiveQueue) detach() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.detached {
-		q.shared.give(q.held)
+		q.shared.give(q.shared.sharedPart(q.held))
 		q.detached = true
 	}
 }
 
 // giveLocked takes n bytes off what is held.
 func (q *receiveQueue) giveLocked(n int) {
+	before := q.held
 	q.held -= n
 	if !q.detached {
-		q.shared.give(n)
+		q.shared.give(q.shared.sharedPart(before) - q.shared.sharedPart(q.held))
 	}
 }
+
+// sharedPart is what of held bytes counts against the connection's budget.
+func (b *sharedBudget) sharedPart(held int) int { return max(0, held-b.free) }
 
 // ended returns the cause of the end, or nil.
 func (q *receiveQueue) ended() error {
@@ -213,18 +242,17 @@ func (q *receiveQueue) tryReceive(decode func([]byte, any) error, into any) (ok 
 	return true, decode(message, into)
 }
 
-// next takes the first message, if there is one, or else tells the end.
+// next takes the first message, if there is one, or else tells the end. What the
+// last one lay in is not in use any more: the caller holds receiving.
 func (q *receiveQueue) next() (message []byte, buf *buffer, ok bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.out) == 0 {
-		q.swapLocked()
-	}
-	if len(q.out) == 0 {
+	q.dropDeliveredLocked()
+	if len(q.chunks) == 0 {
 		return nil, nil, false, q.end
 	}
-	record, n := binary.Uvarint(q.out)
-	q.out = q.out[n:]
+	rest := q.chunks[0][q.pos:]
+	record, n := binary.Uvarint(rest)
 	if record == recordLarge {
 		buf = q.large[0]
 		q.large[0] = nil
@@ -232,37 +260,46 @@ func (q *receiveQueue) next() (message []byte, buf *buffer, ok bool, err error) 
 		message = buf.b
 	} else {
 		size := int(record >> 1)
-		message = q.out[:size:size]
-		q.out = q.out[size:]
+		message = rest[n : n+size : n+size]
+		n += size
 	}
+	q.pos += n
 	q.giveLocked(len(message) + queuedOverhead)
-	if len(q.out) > 0 || len(q.in) > 0 {
+	if len(q.chunks) > 1 || q.pos < len(q.chunks[0]) {
 		q.wakeLocked() // another user may be waiting
 	}
 	return message, buf, true, nil
 }
 
-// swapLocked makes what has arrived available for delivery. When there is
-// nothing, it lets go of slices that a burst has left large.
-func (q *receiveQueue) swapLocked() {
-	q.in, q.spare = q.spare[:0], q.in
-	q.out = q.spare
-	if len(q.out) > 0 {
+// dropDeliveredLocked takes the first chunk away if all of it is delivered. An
+// empty queue lets go of what a burst has left large.
+func (q *receiveQueue) dropDeliveredLocked() {
+	if len(q.chunks) == 0 || q.pos < len(q.chunks[0]) {
 		return
 	}
-	if cap(q.in) > keptQueue {
-		q.in = nil
-	}
-	if cap(q.spare) > keptQueue {
-		q.spare, q.out = nil, nil
+	q.spare = q.chunks[0][:0]
+	q.chunks, q.pos = slices.Delete(q.chunks, 0, 1), 0
+	if len(q.chunks) > 0 {
+		return
 	}
 	q.large = nil
+	if cap(q.spare) > keptChunk {
+		q.spare = nil
+	}
+	if cap(q.chunks) > 1 {
+		q.chunks = nil
+	}
+}
+
+// emptyLocked reports whether there is no message.
+func (q *receiveQueue) emptyLocked() bool {
+	return len(q.chunks) == 0 || len(q.chunks) == 1 && q.pos == len(q.chunks[0])
 }
 
 // wait blocks until next may have something.
 func (q *receiveQueue) wait(ctx context.Context) error {
 	q.mu.Lock()
-	if len(q.out) > 0 || len(q.in) > 0 || q.end != nil {
+	if !q.emptyLocked() || q.end != nil {
 		q.mu.Unlock()
 		return nil
 	}

@@ -4,8 +4,19 @@
 package ttrpc_test
 
 import (
+	"context"
+	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
+
+	"github.com/containerd/ttrpc"
+	"google.golang.org/genproto/googleapis/rpc/status"
+	grpcstatus "google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
@@ -60,4 +71,96 @@ func TestAnswersForPeerThatDoesNotReadAreBounded(t *testing.T) {
 		const answer = 10 + len("StreamID must be odd for client initiated streams")
 		require.Less(t, frames*answer, 2<<20)
 	})
+}
+
+// TestMetadataIsBounded sends metadata of very many values, which take much more
+// memory than bytes on the wire.
+func TestMetadataIsBounded(t *testing.T) {
+	srv := newServer(t)
+	srv.Register("svc", map[string]ttrpc.Method{
+		"Count": func(ctx context.Context, _ func(any) error) (any, error) {
+			md, _ := ttrpc.GetMetadata(ctx)
+			return wrapperspb.Int64(int64(len(md["k"]))), nil
+		},
+	})
+	p := newRawPeer(t, dial(t, serve(t, srv)))
+	request := func(values int) []byte {
+		b, err := proto.Marshal(&ttrpc.Request{Service: "svc", Method: "Count"})
+		require.NoError(t, err)
+		for range values {
+			b = append(b, "\x2a\x03\x0a\x01k"...) // metadata{key: "k"}
+		}
+		return b
+	}
+	const most = (1 << 20) / (1 + 64)
+	for i, values := range []int{1, most, most + 1, 500_000} {
+		id := uint32(2*i + 1)
+		p.write(id, typeRequest, 0, request(values))
+		if values <= most {
+			var got wrapperspb.Int64Value
+			require.NoError(t, proto.Unmarshal(p.wantResponse(id).GetPayload(), &got))
+			require.EqualValues(t, values, got.Value)
+		} else {
+			p.wantStatus(id, codes.ResourceExhausted, fmt.Sprintf("metadata exceeds %d bytes", 1<<20))
+		}
+	}
+}
+
+// TestStatusDetailsAreBounded answers with a status of very many details, which
+// take much more memory than bytes on the wire.
+func TestStatusDetailsAreBounded(t *testing.T) {
+	near, far := connPair(t)
+	client := newClient(t, near)
+	p := newRawPeer(t, far)
+	for i, details := range []int{1, 1024, 1025, 1_000_000} {
+		id := uint32(2*i + 1)
+		call := goDo(func() error {
+			return client.Call(t.Context(), "svc", "M", &wrapperspb.StringValue{}, &wrapperspb.StringValue{})
+		})
+		p.wantRequest(id)
+		st, err := proto.Marshal(&status.Status{Code: int32(codes.NotFound), Message: "where?"})
+		require.NoError(t, err)
+		for range details {
+			st = append(st, 0x1a, 0x00) // details{}
+		}
+		p.write(id, typeResponse, 0, protowire.AppendBytes([]byte{0x0a}, st))
+		got := grpcstatus.Convert(await(t, call, "the call"))
+		require.Equal(t, codes.NotFound, got.Code())
+		require.Equal(t, "where?", got.Message())
+		if details <= 1024 {
+			require.Len(t, got.Proto().GetDetails(), details)
+		} else {
+			require.Equal(t, []*anypb.Any(nil), got.Proto().GetDetails())
+		}
+	}
+}
+
+// TestAnswersWaitUnencoded has very many answers wait for a peer that does not
+// read. They are one message, so all that grows is what it is encoded to.
+func TestAnswersWaitUnencoded(t *testing.T) {
+	const calls, size = 1000, 100 << 10
+	answer := wrapperspb.Bytes(make([]byte, size))
+	returned := make(chan struct{}, calls)
+	srv := newServer(t)
+	srv.Register("svc", map[string]ttrpc.Method{
+		"Answer": func(context.Context, func(any) error) (any, error) {
+			returned <- struct{}{}
+			return answer, nil
+		},
+	})
+	var before, after runtime.MemStats
+	p := newRawPeer(t, dial(t, serve(t, srv)))
+	runtime.ReadMemStats(&before)
+	for i := range uint32(calls) {
+		p.request(2*i+1, 0, "svc", "Answer", nil)
+	}
+	for range calls {
+		await(t, returned, "the handlers")
+	}
+	runtime.ReadMemStats(&after)
+	allocated := after.TotalAlloc - before.TotalAlloc
+	require.Less(t, allocated, uint64(calls*size/4), "bytes allocated while %d answers of %d bytes wait", calls, size)
+	for range calls {
+		p.read()
+	}
 }

@@ -143,18 +143,23 @@ func isTemporary(err error) bool {
 
 // acceptBackoff spaces out attempts to accept: from 1 ms, doubling, to 1 s.
 type acceptBackoff struct {
-	delay time.Duration
+	delay  time.Duration
+	logged time.Time // when the last line was
 }
 
-const maxAcceptBackoff = time.Second
+const (
+	maxAcceptBackoff = time.Second
+	acceptLogPause   = 10 * time.Second
+)
 
 func (b *acceptBackoff) reset() { b.delay = 0 }
 
-// wait waits for the next attempt or for the server to stop. It logs only while
-// the delay grows, so lasting trouble does not fill the log.
+// wait waits for the next attempt or for the server to stop. It logs a line in a
+// while only, so lasting trouble does not fill the log.
 func (b *acceptBackoff) wait(s *Server, err error) {
-	if b.delay < maxAcceptBackoff {
-		b.delay = min(max(time.Millisecond, 2*b.delay), maxAcceptBackoff)
+	b.delay = min(max(time.Millisecond, 2*b.delay), maxAcceptBackoff)
+	if now := time.Now(); b.logged.IsZero() || now.Sub(b.logged) >= acceptLogPause {
+		b.logged = now
 		s.config.logger.Error("ttrpc: failed accept; backoff "+b.delay.String(), "error", err)
 	}
 	timer := time.NewTimer(b.delay)

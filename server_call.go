@@ -33,6 +33,7 @@ type serverCall struct {
 	method *unaryMethod
 	stream *serverStream
 	timer  *time.Timer // runs expire; nil without a deadline
+	size   int         // of the Request, in bytes
 
 	goroutine atomic.Uint64 // the one that runs the handler
 
@@ -234,12 +235,18 @@ func (c *serverCall) handlerLost(recovered any) {
 	message := "ttrpc: handler exited without returning"
 	if recovered != nil {
 		message = fmt.Sprintf("ttrpc: handler panicked: %v", recovered)
-		c.sc.server.config.logger.Error(message, "method", c.fullMethod(), "stack", stackTrace())
+		if c.sc.panics.Add(1) <= maxLoggedPanics {
+			c.sc.server.config.logger.Error(message, "method", c.fullMethod(), "stack", stackTrace())
+		}
 	}
 	c.answerEarly(statusFromError(status.Error(codes.Internal, message)), ErrClosed)
 	c.release()
 	c.sc.remove(c)
 }
+
+// maxLoggedPanics is how many contained panics of one connection are logged: its
+// peer may be able to cause any number.
+const maxLoggedPanics = 10
 
 // stackTrace returns the stack of this goroutine, or the top of it.
 func stackTrace() string {

@@ -9,12 +9,17 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
+
+// maxHeldRequests bounds the requests, in bytes, that a connection's running
+// calls keep until their handlers return.
+const maxHeldRequests = 1 << 30
 
 // keptTable is the largest size that a table of calls may have had for an idle
 // connection to keep it.
@@ -35,21 +40,24 @@ type serverConn struct {
 	values   context.Context // the values of that, without its end
 	budget   sharedBudget
 
+	panics atomic.Int32 // contained so far
+
 	// owned by serve, the reading goroutine
 	peer *Peer
 	ids  streamIDs
 
 	// mu is taken after Server.mu and writer.mu.
-	mu        sync.Mutex
-	calls     map[uint32]*serverCall
-	grown     bool // calls has been larger than keptTable
-	opened    bool // the handshake is over
-	draining  bool // close as soon as nothing is in flight
-	inputOver bool // the client sends nothing more
-	ended     bool
-	removed   bool
-	stall     *time.Timer // runs checkStall while draining
-	grace     *time.Timer // runs graceOver when the client has closed its side
+	mu           sync.Mutex
+	calls        map[uint32]*serverCall
+	grown        bool // calls has been larger than keptTable
+	heldRequests int  // bytes of the Requests of calls
+	opened       bool // the handshake is over
+	draining     bool // close as soon as nothing is in flight
+	inputOver    bool // the client sends nothing more
+	ended        bool
+	removed      bool
+	stall        *time.Timer // runs checkStall while draining
+	grace        *time.Timer // runs graceOver when the client has closed its side
 }
 
 func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
@@ -57,7 +65,7 @@ func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 		server:   s,
 		serveCtx: ctx,
 		values:   context.WithoutCancel(ctx),
-		budget:   sharedBudget{limit: int64(s.config.budget.perConnection)},
+		budget:   newSharedBudget(s.config.budget.perConnection),
 	}
 	sc.channel = newChannel(conn, sc, s.config.frameTimeout)
 	return sc
@@ -139,6 +147,11 @@ func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) 
 		return
 	}
 	req, err := parseRequest(payload)
+	if errors.Is(err, errMetadataTooLarge) {
+		buf.release()
+		sc.postResponse(h.streamID, status.New(codes.ResourceExhausted, err.Error()).Proto())
+		return
+	}
 	if err != nil {
 		buf.release()
 		sc.refuse(h.streamID, "unmarshal request error: "+err.Error())
@@ -151,6 +164,7 @@ func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) 
 		return
 	}
 	call := newServerCall(sc, h.streamID, &req)
+	call.size = len(payload)
 	call.method = method
 	if stream != nil {
 		newServerStream(call, stream)
@@ -182,6 +196,13 @@ func (sc *serverConn) add(call *serverCall) bool {
 		sc.postResponse(call.id, st.Proto())
 		return false
 	}
+	if sc.heldRequests+call.size > maxHeldRequests {
+		sc.mu.Unlock()
+		st := status.Newf(codes.ResourceExhausted, "too many bytes of requests on this connection: limit %d", maxHeldRequests)
+		sc.postResponse(call.id, st.Proto())
+		return false
+	}
+	sc.heldRequests += call.size
 	if sc.calls == nil {
 		sc.calls = map[uint32]*serverCall{}
 	}
@@ -256,6 +277,7 @@ func (sc *serverConn) remove(call *serverCall) {
 func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
 	if sc.calls[call.id] == call {
 		delete(sc.calls, call.id)
+		sc.heldRequests -= call.size
 	}
 	if sc.grown && len(sc.calls) == 0 {
 		sc.calls, sc.grown = nil, false // a map never shrinks

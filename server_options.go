@@ -149,7 +149,9 @@ func WithServerFrameTimeout(d time.Duration) ServerOpt {
 // WithServerReceiveBudget limits, in bytes, the messages of streams that have
 // arrived and that handlers have not received yet: per stream, and for all live
 // streams of a connection together. Each message counts 16 bytes besides its
-// own. A stream that exceeds it ends with codes.ResourceExhausted; its handler
+// own; a 4096th of the connection's budget is each
+// stream's own. A
+// stream that exceeds it ends with codes.ResourceExhausted; its handler
 // finds ErrStreamFull. The defaults are 16 MiB and 64 MiB.
 func WithServerReceiveBudget(perStream, perConnection int) ServerOpt {
 	return func(c *serverConfig) error {

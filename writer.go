@@ -85,10 +85,13 @@ type writer struct {
 	active bool // somebody owns the connection's write side
 	err    error
 	queue  []segment
-	queued int           // bytes in queue
-	posted atomic.Int64  // of these, from post; written under mu, read without
-	room   chan struct{} // closed when queued falls; nil if nobody waits
-	onIdle idleHook      // asked when there is nothing left to write
+	queued int          // bytes in queue
+	posted atomic.Int64 // of these, from post; written under mu, read without
+
+	reserved int             // bytes of frames that are being encoded
+	waiting  []chan struct{} // senders that wait for room, the first first; closing one lets it in
+	taken    chan struct{}   // closed when the queue is taken; nil if throttle does not wait
+	onIdle   idleHook        // asked when there is nothing left to write
 }
 
 // newWriter returns a writer that queues what it is given until start.
@@ -153,7 +156,7 @@ const (
 // sent: ctx's own, the hook's, or ErrClosed.
 func (w *writer) send(ctx context.Context, f outFrame, mode sendMode) error {
 	w.mu.Lock()
-	if err := w.waitRoomLocked(ctx); err != nil {
+	if err := w.ensureReservedLocked(ctx, &f); err != nil {
 		w.mu.Unlock()
 		w.discard(f)
 		return err
@@ -174,6 +177,7 @@ func (w *writer) send(ctx context.Context, f outFrame, mode sendMode) error {
 	}
 	w.active = true
 	if mode == sendNow && w.raw != nil && len(f.b) <= maxCopied {
+		w.unreserveLocked(&f)
 		w.mu.Unlock()
 		w.writeFirst(f)
 		return nil
@@ -234,10 +238,13 @@ func (w *writer) throttle() {
 	defer timer.Stop()
 	w.mu.Lock()
 	for w.err == nil && w.mustThrottle() {
-		room, written := w.roomLocked(), w.progress.Load()
+		if w.taken == nil {
+			w.taken = make(chan struct{})
+		}
+		taken, written := w.taken, w.progress.Load()
 		w.mu.Unlock()
 		select {
-		case <-room:
+		case <-taken:
 		case <-timer.C:
 			if w.progress.Load() == written {
 				w.fail(errPeerNotReading)
@@ -247,36 +254,6 @@ func (w *writer) throttle() {
 		w.mu.Lock()
 	}
 	w.mu.Unlock()
-}
-
-// roomLocked returns a channel that is closed when queued falls.
-func (w *writer) roomLocked() <-chan struct{} {
-	if w.room == nil {
-		w.room = make(chan struct{})
-	}
-	return w.room
-}
-
-// waitRoomLocked waits until there is room in the queue. It returns with the
-// writer locked.
-func (w *writer) waitRoomLocked(ctx context.Context) error {
-	for w.err == nil && w.queued >= maxQueued {
-		room := w.roomLocked()
-		w.mu.Unlock()
-		select {
-		case <-room:
-			w.mu.Lock()
-		case <-ctx.Done():
-			w.mu.Lock()
-			if w.err == nil {
-				return ctx.Err()
-			}
-		}
-	}
-	if w.err != nil {
-		return ErrClosed
-	}
-	return nil
 }
 
 // writeFirst writes a small frame that found the connection free, from where it
@@ -473,6 +450,10 @@ func (w *writer) end(err error) bool {
 	}
 	w.err = err
 	rest := w.takeLocked()
+	for _, let := range w.waiting {
+		close(let)
+	}
+	w.waiting = nil
 	w.onIdle = nil
 	close(w.failed)
 	w.mu.Unlock()

@@ -3,6 +3,11 @@
 
 package ttrpc
 
+import (
+	"context"
+	"slices"
+)
+
 // segment is a piece of the writer's queue: either a batch of whole frames, or
 // one large frame.
 type segment struct {
@@ -15,6 +20,7 @@ type segment struct {
 // enqueueLocked puts f at the end of the queue, small frames side by side.
 func (w *writer) enqueueLocked(f outFrame) {
 	w.queued += len(f.b)
+	w.unreserveLocked(&f)
 	if len(f.b) > maxCopied && f.buf != nil {
 		w.queue = append(w.queue, segment{buf: f.buf, one: true, turn: f.turn})
 		return
@@ -54,14 +60,91 @@ func (w *writer) takeLocked() []segment {
 	batch := w.queue
 	w.queue, w.queued = nil, 0
 	w.posted.Store(0)
-	w.wakeLocked()
+	if w.taken != nil {
+		close(w.taken)
+		w.taken = nil
+	}
+	w.admitLocked()
 	return batch
 }
 
-func (w *writer) wakeLocked() {
-	if w.room != nil {
-		close(w.room)
-		w.room = nil
+// fullLocked reports whether a sender has to wait for room.
+func (w *writer) fullLocked() bool { return w.queued+w.reserved >= maxQueued }
+
+// reserveLocked reserves room for n bytes, which may be more than there is, as
+// soon as there is any; senders get in one after the other. It waits until then,
+// or until ctx ends, and returns with the writer locked.
+func (w *writer) reserveLocked(ctx context.Context, n int) error {
+	for again := false; w.err == nil && (w.fullLocked() || !again && len(w.waiting) > 0); again = true {
+		if err := w.waitLocked(ctx, again); err != nil {
+			return err
+		}
+	}
+	if w.err != nil {
+		return ErrClosed
+	}
+	w.reserved += n
+	w.admitLocked() // there may be room for the next one, too
+	return nil
+}
+
+// waitLocked waits to be let in: behind the others or, if this sender has been
+// let in before but others were faster, in front of them.
+func (w *writer) waitLocked(ctx context.Context, again bool) error {
+	let := make(chan struct{})
+	if again {
+		w.waiting = slices.Insert(w.waiting, 0, let)
+	} else {
+		w.waiting = append(w.waiting, let)
+	}
+	w.mu.Unlock()
+	select {
+	case <-let:
+		w.mu.Lock()
+		return nil
+	case <-ctx.Done():
+	}
+	w.mu.Lock()
+	if i := slices.Index(w.waiting, let); i >= 0 {
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+	} else {
+		w.admitLocked() // it had been let in: somebody else, then
+	}
+	if w.err != nil {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+// admitLocked lets the next sender in, if there is room.
+func (w *writer) admitLocked() {
+	if len(w.waiting) > 0 && !w.fullLocked() {
+		close(w.waiting[0])
+		w.waiting = slices.Delete(w.waiting, 0, 1)
+	}
+}
+
+// ensureReservedLocked reserves room for a frame that newFrame has not.
+func (w *writer) ensureReservedLocked(ctx context.Context, f *outFrame) error {
+	if f.reserved > 0 {
+		if w.err != nil {
+			return ErrClosed
+		}
+		return nil
+	}
+	if err := w.reserveLocked(ctx, len(f.b)); err != nil {
+		return err
+	}
+	f.reserved = len(f.b)
+	return nil
+}
+
+// unreserveLocked ends the reservation of a frame.
+func (w *writer) unreserveLocked(f *outFrame) {
+	if f.reserved > 0 {
+		w.reserved -= f.reserved
+		f.reserved = 0
+		w.admitLocked()
 	}
 }
 

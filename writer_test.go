@@ -190,8 +190,9 @@ func TestFirstFrameIsNotOvertaken(t *testing.T) {
 				// A mutex for which somebody has waited too long is handed from
 				// one to the next: so the rival has the lock as soon as the
 				// first sender lets go of it, be it for a moment.
+				first := sealed(t, w, 0, make([]byte, size))
 				w.mu.Lock()
-				send(sealed(t, w, 0, make([]byte, size)))
+				send(first)
 				spin(2 * time.Millisecond)
 				w.mu.Unlock()
 				w.mu.Lock()
@@ -441,9 +442,12 @@ func TestSenderLeavesWhenContextEndsThoughPeerDoesNotRead(t *testing.T) {
 			defer cancel()
 			var sent int
 			for {
-				f := sealed(t, w, 0, fill(sent, 5000))
-				f.hook = &hook
-				if err := w.send(ctx, f, sendNow); err != nil {
+				f, err := seal(ctx, w, 0, fill(sent, 5000))
+				if err == nil {
+					f.hook = &hook
+					err = w.send(ctx, f, sendNow)
+				}
+				if err != nil {
 					require.Equal(t, context.DeadlineExceeded, err)
 					break
 				}
@@ -473,9 +477,12 @@ func TestSenderLeavesWhenContextEndsThoughPeerDoesNotRead(t *testing.T) {
 		for {
 			// A context that has ended is good enough as long as nobody has to
 			// wait for anything.
-			f := sealed(t, w, 0, fill(sent, 5000))
-			f.hook = &hook
-			if err := w.send(ended, f, sendNow); err != nil {
+			f, err := seal(ended, w, 0, fill(sent, 5000))
+			if err == nil {
+				f.hook = &hook
+				err = w.send(ended, f, sendNow)
+			}
+			if err != nil {
 				require.Equal(t, context.Canceled, err)
 				break
 			}
@@ -665,7 +672,11 @@ func TestWriterEndsOnceWhenPeerIsGone(t *testing.T) {
 	w.start(near, newRawConn(near, &w.progress))
 	require.NoError(t, far.Close())
 	for {
-		if err := w.send(t.Context(), sealed(t, w, 1, make([]byte, 1000)), sendNow); err != nil {
+		f, err := seal(t.Context(), w, 1, make([]byte, 1000))
+		if err == nil {
+			err = w.send(t.Context(), f, sendNow)
+		}
+		if err != nil {
 			require.Equal(t, ErrClosed, err)
 			break
 		}
@@ -1079,4 +1090,38 @@ func TestUnwrittenRestStaysInFront(t *testing.T) {
 			require.Empty(t, log.all())
 		})
 	}
+}
+
+// A sender may find out that the writer has ended when it has a part of its
+// frame still to write: that is dropped, with the turn that it holds.
+func TestRequeueAfterEndDropsRest(t *testing.T) {
+	w, _ := startWriter(&scriptConn{})
+	f := sealed(t, w, 1, make([]byte, turnSize))
+	w.mu.Lock()
+	w.active = true
+	w.enqueueLocked(f)
+	w.mu.Unlock()
+	batch := w.take()
+	require.True(t, w.end(errInjected))
+	w.requeue(batch)
+	require.Empty(t, w.queue)
+	require.Zero(t, w.queued)
+	requireTurnFree(t, w)
+}
+
+// post tells whether its frame will be written.
+func TestPostReportsRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := &scriptConn{}
+		w, _ := startWriter(conn)
+		f := owned(1, nil)
+		f.hook = hookFunc(func() (uint32, error) { return 0, errInjected })
+		require.Equal(t, errInjected, w.post(f))
+		require.NoError(t, w.post(owned(3, nil)))
+		synctest.Wait()
+		_, b := conn.written()
+		require.Equal(t, frameOf(3, frameResponse, 0, nil), b)
+		w.end(errInjected)
+		require.Equal(t, ErrClosed, w.post(owned(5, nil)))
+	})
 }
