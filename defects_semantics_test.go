@@ -571,11 +571,10 @@ func TestSendMsgRacesWithCloseSend(t *testing.T) {
 		StreamingClient: true,
 		Handler: func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
 			for n := int64(0); ; n++ {
-				switch err := ss.RecvMsg(&wrapperspb.StringValue{}); err {
-				case nil:
-				case io.EOF:
+				switch err := ss.RecvMsg(&wrapperspb.StringValue{}); {
+				case errors.Is(err, io.EOF):
 					return wrapperspb.Int64(n), nil
-				default:
+				case err != nil:
 					return nil, err
 				}
 			}
