@@ -21,7 +21,7 @@ const (
 
 	// firstChunk is the memory that the header of a large frame obtains by
 	// itself; the rest follows the bytes that really arrive.
-	firstChunk = 32 << 10
+	firstChunk = 68 << 10
 )
 
 // frameReceiver is told what an assembler finds. An error that it returns ends
@@ -161,21 +161,18 @@ func (a *assembler) newLarge(n int) *buffer {
 	if a.whole {
 		return getBuffer(n)
 	}
-	if buf := reuseBuffer(n); buf != nil {
-		return buf
-	}
 	return getBuffer(min(n, firstChunk))
 }
 
-// growLarge moves the large frame to a buffer of the next size, if there is not
-// room for a read of some size.
+// growLarge moves the large frame to a buffer that is about four times as large,
+// if there is not room for a read of some size.
 func (a *assembler) growLarge() {
 	old := a.large
 	missing := int(a.head.length) - len(old.b)
 	if cap(old.b)-len(old.b) >= min(missing, minReadOffer) {
 		return
 	}
-	a.large = getBuffer(min(int(a.head.length), cap(old.b)+1))
+	a.large = getBuffer(min(int(a.head.length), 3*cap(old.b)))
 	a.large.b = append(a.large.b, old.b...)
 	old.release()
 }

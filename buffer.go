@@ -46,25 +46,14 @@ func bufferClass(n int) int {
 
 // getBuffer returns an empty buffer with room for at least n bytes.
 func getBuffer(n int) *buffer {
-	if buf := reuseBuffer(n); buf != nil {
-		return buf
-	}
 	class := bufferClass(n)
 	if class < 0 {
 		return &buffer{b: make([]byte, 0, n), class: class}
 	}
-	return &buffer{b: make([]byte, 0, bufferClasses[class]), class: class}
-}
-
-// reuseBuffer returns an empty buffer with room for at least n bytes if the
-// pool has one, and nil if a new one would have to be made.
-func reuseBuffer(n int) *buffer {
-	class := bufferClass(n)
-	if class < 0 {
-		return nil
+	if buf, ok := bufferPools[class].Get().(*buffer); ok {
+		return buf
 	}
-	buf, _ := bufferPools[class].Get().(*buffer)
-	return buf
+	return &buffer{b: make([]byte, 0, bufferClasses[class]), class: class}
 }
 
 // copyBuffer returns a buffer that holds a copy of p.

@@ -53,14 +53,6 @@ func TestReadBuffersAreOfTheirSize(t *testing.T) {
 	}
 }
 
-func TestReuseBufferMakesNone(t *testing.T) {
-	emptyPools()
-	for i, size := range bufferClasses {
-		require.Nil(t, reuseBuffer(size), "class %d", i)
-	}
-	require.Nil(t, reuseBuffer(16<<20))
-}
-
 func TestCopyBufferIsACopy(t *testing.T) {
 	b := fill(1, 5000)
 	buf := copyBuffer(b)

@@ -114,7 +114,10 @@ func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 		if raw != nil {
 			n, err = raw.readInto(&ch.in)
 		} else {
-			n, err = conn.Read(ch.in.space())
+			space := ch.in.space()
+			if n, err = conn.Read(space); n < 0 || n > len(space) {
+				return errInvalidRead
+			}
 		}
 		if n > 0 {
 			empty = 0
@@ -135,6 +138,9 @@ func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 		}
 	}
 }
+
+// errInvalidRead ends a connection whose Read breaks io.Reader's rules.
+var errInvalidRead = errors.New("connection returned an invalid count from Read")
 
 // maxEmptyReads is how often in a row a Read may return neither bytes nor an
 // error.
@@ -192,7 +198,31 @@ func (ch *channel) close(cause error) {
 		stopHandshake()
 	}
 	if first {
+		closeConn(conn)
+	}
+}
+
+// closePatience is how long closing a connection that is not a socket may hold
+// up whoever closes it.
+const closePatience = time.Second
+
+// closeConn closes conn. A connection that is not a socket may have much to do
+// then, and may wait for the peer; it does so by itself.
+func closeConn(conn net.Conn) {
+	if isStreamSocket(conn) {
 		conn.Close()
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		conn.Close()
+	}()
+	timer := time.NewTimer(closePatience)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
 	}
 }
 

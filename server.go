@@ -238,7 +238,8 @@ func (s *Server) stop(state serverState) ([]*serverConn, error) {
 // that may be what a long poll is waiting for. A call that never ends, or a
 // client that always has some call in flight, holds Shutdown up until ctx ends;
 // Close then cuts it off. A connection whose peer reads nothing for 10 seconds,
-// while there is something to read, is closed.
+// while there is something to read, is closed; on a unix socket, so is one whose
+// peer reads less than about 200 KB in that time.
 //
 // A handler may call Shutdown of its own server. It returns when nothing is left
 // but calls whose handlers are in Shutdown themselves, like its own; their
@@ -302,13 +303,16 @@ func (s *Server) callingHandler(ctx context.Context) *serverCall {
 
 // Close stops the server at once: it closes the listeners and all connections,
 // those in a handshake included, and cancels the contexts of handlers. It does
-// not wait for them. It may be called more than once, also by a handler. It
+// not wait for them, nor for more than a second for a connection, other than a
+// socket, whose own Close takes its time. It may be called more than once, also by a handler. It
 // returns the first error of a listener.
 func (s *Server) Close() error {
 	conns, err := s.stop(stateClosed)
+	var ends sync.WaitGroup
 	for _, sc := range conns {
-		sc.end(ErrServerClosed)
+		ends.Go(func() { sc.end(ErrServerClosed) })
 	}
+	ends.Wait()
 	return err
 }
 

@@ -234,9 +234,12 @@ func (c *serverCall) handlerLost(recovered any) {
 	c.goroutine.Store(0)
 	message := "ttrpc: handler exited without returning"
 	if recovered != nil {
-		message = fmt.Sprintf("ttrpc: handler panicked: %v", recovered)
+		value := fmt.Sprint(recovered)
+		value = value[:min(len(value), maxPanicValue)]
+		message = "ttrpc: handler panicked: " + value
 		if c.sc.panics.Add(1) <= maxLoggedPanics {
-			c.sc.server.config.logger.Error(message, "method", c.fullMethod(), "stack", stackTrace())
+			c.sc.server.config.logger.Error("ttrpc: handler panicked",
+				"panic", value, "method", c.fullMethod(), "stack", stackTrace())
 		}
 	}
 	c.answerEarly(statusFromError(status.Error(codes.Internal, message)), ErrClosed)
@@ -247,6 +250,10 @@ func (c *serverCall) handlerLost(recovered any) {
 // maxLoggedPanics is how many contained panics of one connection are logged: its
 // peer may be able to cause any number.
 const maxLoggedPanics = 10
+
+// maxPanicValue is how much of a panic's value is logged and answered: it may be
+// the peer's.
+const maxPanicValue = 1 << 10
 
 // stackTrace returns the stack of this goroutine, or the top of it.
 func stackTrace() string {
