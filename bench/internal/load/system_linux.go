@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package load
+
+import (
+	"os"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pinnedVariable is set in the environment of a process that has been pinned.
+const pinnedVariable = "TTRPC_BENCH_PINNED"
+
+// pin has the process run on the CPU of that number only. It starts the program
+// again: a process that is pinned from its first thread on also has the number
+// of threads that suits one CPU.
+func pin(cpu int) error {
+	if os.Getenv(pinnedVariable) != "" {
+		return nil
+	}
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return unix.Exec(self, os.Args, append(os.Environ(), pinnedVariable+"=1"))
+}
+
+// cpuUsage returns the CPU time and the context switches of the process.
+func cpuUsage() (time.Duration, int64, error) {
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		return 0, 0, err
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), r.Nvcsw + r.Nivcsw, nil
+}

@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: The ttrpc Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package load
+
+import (
+	"errors"
+	"time"
+)
+
+var errNeedsLinux = errors.New("the comparison needs Linux: it pins processes and reads /proc")
+
+func pin(int) error { return errNeedsLinux }
+
+func cpuUsage() (time.Duration, int64, error) { return 0, 0, errNeedsLinux }
