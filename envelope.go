@@ -4,6 +4,7 @@
 package ttrpc
 
 import (
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -167,6 +168,9 @@ func parseRequest(b []byte) (inRequest, error) {
 	if ok {
 		return r, nil
 	}
+	if metadataSize(b) > maxMetadata {
+		return inRequest{}, errMetadataTooLarge
+	}
 	var req Request
 	if err := proto.Unmarshal(b, &req); err != nil {
 		return inRequest{}, err
@@ -180,10 +184,28 @@ func parseRequest(b []byte) (inRequest, error) {
 	for _, kv := range req.Metadata {
 		r.addMetadata(kv.GetKey(), kv.GetValue())
 	}
-	if r.mdSize > maxMetadata {
-		return inRequest{}, errMetadataTooLarge
-	}
 	return r, nil
+}
+
+// metadataSize returns the size, as for maxMetadata, of the metadata in an
+// encoded Request, as far as that can be read.
+func metadataSize(b []byte) int {
+	size := 0
+	for len(b) > 0 {
+		num, typ, n := consumeTag(b)
+		if n < 0 {
+			break
+		}
+		m := protowire.ConsumeFieldValue(num, typ, b[n:])
+		if m < 0 {
+			break
+		}
+		if num == requestMetadata {
+			size += m + metadataOverhead
+		}
+		b = b[n+m:]
+	}
+	return size
 }
 
 // parse reports whether b was decoded; if not, it is protobuf's turn.
@@ -296,7 +318,12 @@ func appendResponse(b []byte, payload encoding) ([]byte, error) {
 type inResponse struct {
 	status  *spb.Status // nil for success, mostly
 	payload []byte
+	details int // how many there were in all that was read as a status
 }
+
+// errTooManyDetails is about a malformed Response that is not worth the memory
+// that it would take to say more.
+var errTooManyDetails = errors.New("too many details in a malformed status")
 
 // parseResponse decodes a Response.
 func parseResponse(b []byte) (inResponse, error) {
@@ -304,18 +331,19 @@ func parseResponse(b []byte) (inResponse, error) {
 	if r.parse(b) {
 		return r, nil
 	}
+	if r.details > maxStatusDetails {
+		return inResponse{}, &malformedError{errTooManyDetails}
+	}
 	var resp Response
 	if err := proto.Unmarshal(b, &resp); err != nil {
 		return inResponse{}, &malformedError{err}
-	}
-	if len(resp.GetStatus().GetDetails()) > maxStatusDetails {
-		resp.Status.Details = nil
 	}
 	return inResponse{status: resp.Status, payload: resp.Payload}, nil
 }
 
 // parse reports whether b was decoded; if not, it is protobuf's turn.
 func (r *inResponse) parse(b []byte) bool {
+	ok := true
 	for len(b) > 0 {
 		num, typ, n := consumeTag(b)
 		if n < 0 {
@@ -336,42 +364,45 @@ func (r *inResponse) parse(b []byte) bool {
 		b = b[n:]
 		if num == responsePayload {
 			r.payload = v
-			continue
-		}
-		if r.status != nil {
-			return false // parts of one message: they want merging
-		}
-		r.status = new(spb.Status)
-		if proto.Unmarshal(limitDetails(v), r.status) != nil {
-			return false
+		} else if !r.parseStatus(v) {
+			ok = false // but count the details of others, too
 		}
 	}
-	return true
+	return ok
 }
 
-// limitDetails returns the encoded status b without its details if there are too
-// many of them.
-func limitDetails(b []byte) []byte {
-	var others []byte
-	details := 0
-	for rest := b; len(rest) > 0; {
-		num, typ, n := consumeTag(rest)
+// parseStatus decodes a status, without its details if there are too many.
+func (r *inResponse) parseStatus(b []byte) bool {
+	others, details, ok := splitDetails(b)
+	r.details += details
+	if !ok || r.status != nil { // or parts of one message: they want merging
+		return false
+	}
+	if details > maxStatusDetails {
+		b = others
+	}
+	r.status = new(spb.Status)
+	return proto.Unmarshal(b, r.status) == nil
+}
+
+// splitDetails returns what an encoded status has besides its details, and how
+// many those are. ok is false if b cannot be read to its end.
+func splitDetails(b []byte) (others []byte, details int, ok bool) {
+	for len(b) > 0 {
+		num, typ, n := consumeTag(b)
 		if n < 0 {
-			return b
+			return others, details, false
 		}
-		m := protowire.ConsumeFieldValue(num, typ, rest[n:])
+		m := protowire.ConsumeFieldValue(num, typ, b[n:])
 		if m < 0 {
-			return b
+			return others, details, false
 		}
 		if num == statusDetails {
 			details++
 		} else {
-			others = append(others, rest[:n+m]...)
+			others = append(others, b[:n+m]...)
 		}
-		rest = rest[n+m:]
+		b = b[n+m:]
 	}
-	if details > maxStatusDetails {
-		return others
-	}
-	return b
+	return others, details, true
 }

@@ -4,6 +4,7 @@
 package ttrpc_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -92,6 +93,11 @@ func TestMetadataIsBounded(t *testing.T) {
 		}
 		return b
 	}
+	// An entry that only protobuf's own decoder understands, in front.
+	odd := append([]byte{0x2a, 0x02, 0x18, 0x01}, request(500_000)...)
+	p.write(99, typeRequest, 0, odd)
+	p.wantStatus(99, codes.ResourceExhausted, fmt.Sprintf("metadata exceeds %d bytes", 1<<20))
+
 	const most = (1 << 20) / (1 + 64)
 	for i, values := range []int{1, most, most + 1, 500_000} {
 		id := uint32(2*i + 1)
@@ -132,6 +138,27 @@ func TestStatusDetailsAreBounded(t *testing.T) {
 		} else {
 			require.Equal(t, []*anypb.Any(nil), got.Proto().GetDetails())
 		}
+	}
+
+	// The same, where only protobuf's own decoder could make something of it.
+	var many []byte
+	for range 1025 {
+		many = append(many, 0x1a, 0x00)
+	}
+	garbled := append(bytes.Clone(many), 0x07)
+	for i, response := range [][]byte{
+		protowire.AppendBytes([]byte{0x0a}, garbled),
+		append(protowire.AppendBytes([]byte{0x0a}, many), protowire.AppendBytes([]byte{0x0a}, many)...),
+	} {
+		id := uint32(2*i + 9)
+		call := goDo(func() error {
+			return client.Call(t.Context(), "svc", "M", &wrapperspb.StringValue{}, &wrapperspb.StringValue{})
+		})
+		p.wantRequest(id)
+		p.write(id, typeResponse, 0, response)
+		err := await(t, call, "the call")
+		require.ErrorIs(t, err, ttrpc.ErrProtocol)
+		require.ErrorContains(t, err, "too many details")
 	}
 }
 
