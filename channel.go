@@ -37,10 +37,9 @@ type channelOwner interface {
 //	   │ frames
 //	Client, serverConn
 type channel struct {
-	*writer
-
 	// immutable
 	owner channelOwner
+	out   *writer
 
 	in assembler
 
@@ -62,7 +61,7 @@ type channel struct {
 // newChannel returns a channel whose writer queues until open is called.
 func newChannel(conn net.Conn, owner channelOwner, frameTimeout time.Duration) *channel {
 	return &channel{
-		writer:       newWriter(owner.writeFailed),
+		out:          newWriter(owner.writeFailed),
 		owner:        owner,
 		in:           assembler{receiver: owner},
 		frameTimeout: frameTimeout,
@@ -80,13 +79,13 @@ func (ch *channel) open(conn net.Conn) *rawConn {
 	if closed {
 		conn.Close()
 	}
-	raw := newRawConn(conn, &ch.progress)
+	raw := newRawConn(conn, &ch.out.progress)
 	ch.in.whole = !isStreamSocket(conn)
 	ch.in.size = readBufferSizePortable
 	if raw != nil {
 		ch.in.size = readBufferSize
 	}
-	ch.start(conn, raw)
+	ch.out.start(conn, raw)
 	return raw
 }
 
@@ -124,9 +123,9 @@ func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 			if err := ch.in.advance(n); err != nil {
 				return err
 			}
-			if ch.mustThrottle() {
+			if ch.out.mustThrottle() {
 				ch.stopFrameTimer() // what is late now is late because of us
-				ch.throttle()
+				ch.out.throttle()
 			}
 			ch.timeFrame()
 		}
@@ -189,7 +188,7 @@ func (ch *channel) readError(err error) error {
 // close closes the connection and ends the writer, which releases every sender
 // and the reader. It may be called more than once, from any goroutine.
 func (ch *channel) close(cause error) {
-	ch.end(cause)
+	ch.out.end(cause)
 	ch.closeMu.Lock()
 	conn, first, stopHandshake := ch.conn, !ch.closed, ch.stopHandshake
 	ch.closed = true

@@ -222,7 +222,7 @@ func (c *Client) cancelStream(id uint32, cause error) {
 	}
 	f := outFrame{b: make([]byte, frameHeaderLength)}
 	putFrameHeader(f.b, h)
-	_ = c.post(f) // if there is still somebody
+	_ = c.out.post(f) // if there is still somebody
 }
 
 // receiveFrame is the frameReceiver of a client. What belongs to no pending

@@ -212,25 +212,25 @@ func (c *Client) invoke(ctx context.Context, request *Request, response *Respons
 
 // requestFrame encodes a Request, without its stream id.
 func (c *Client) requestFrame(ctx context.Context, flags frameFlags, req *outRequest) (outFrame, error) {
-	f, err := c.newFrame(ctx, req.size())
+	f, err := c.out.newFrame(ctx, req.size())
 	if err != nil {
 		return f, err
 	}
-	defer c.discardUnsealed(&f)
+	defer c.out.discardUnsealed(&f)
 	b, err := req.append(f.b)
-	f, err = c.sealFrame(f, frameHeader{typ: frameRequest, flags: flags}, b, err)
+	f, err = c.out.sealFrame(f, frameHeader{typ: frameRequest, flags: flags}, b, err)
 	return f, err
 }
 
 // messageFrame encodes e as the payload of a frame.
 func (c *Client) messageFrame(ctx context.Context, h frameHeader, e encoding) (outFrame, error) {
-	f, err := c.newFrame(ctx, e.size)
+	f, err := c.out.newFrame(ctx, e.size)
 	if err != nil {
 		return f, err
 	}
-	defer c.discardUnsealed(&f)
+	defer c.out.discardUnsealed(&f)
 	b, err := e.append(f.b)
-	f, err = c.sealFrame(f, h, b, err)
+	f, err = c.out.sealFrame(f, h, b, err)
 	return f, err
 }
 
@@ -243,7 +243,7 @@ func (c *Client) roundTrip(ctx context.Context, f outFrame) (*clientCall, error)
 	if c.inFlight() > 1 {
 		mode = sendShared
 	}
-	if err := c.send(ctx, f, mode); err != nil {
+	if err := c.out.send(ctx, f, mode); err != nil {
 		call.free()
 		return nil, err
 	}

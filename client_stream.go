@@ -115,7 +115,7 @@ func (c *Client) NewStream(ctx context.Context, desc *StreamDesc, service, metho
 		queue:  newReceiveQueue(c.config.budget.perStream, &c.budget),
 	}
 	f.hook = cs
-	if err := c.send(ctx, f, cs.mode()); err != nil {
+	if err := c.out.send(ctx, f, cs.mode()); err != nil {
 		return nil, err
 	}
 	cs.watchContext()
@@ -293,7 +293,7 @@ func (cs *clientStream) sendFrame(h frameHeader, e encoding, hook sendHook) erro
 		return err
 	}
 	f.hook = hook
-	return cs.client.send(cs.ctx, f, cs.mode())
+	return cs.client.out.send(cs.ctx, f, cs.mode())
 }
 
 // messageHook is the sendHook of a message.

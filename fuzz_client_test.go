@@ -457,7 +457,7 @@ func (p *clientFuzz) finish() {
 	synctest.Wait()
 	require.Nil(p.t, p.client.pending)
 	require.Zero(p.t, p.client.budget.used.Load(), "budget")
-	require.Empty(p.t, p.client.turn, "the turn is taken")
+	require.Empty(p.t, p.client.out.turn, "the turn is taken")
 	require.Equal(p.t, int32(1), p.closes.Load(), "calls of OnClose")
 	require.NoError(p.t, p.client.UserOnCloseWait(context.Background()))
 	require.False(p.t, p.client.grace != nil && p.client.grace.Stop(), "timer left")

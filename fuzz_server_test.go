@@ -482,7 +482,7 @@ func (p *serverFuzz) finish() {
 
 	require.Empty(p.t, p.sc.calls, "calls left in the table")
 	require.Zero(p.t, p.sc.budget.used.Load(), "budget left")
-	require.Empty(p.t, p.sc.turn, "the turn is taken")
+	require.Empty(p.t, p.sc.out.turn, "the turn is taken")
 	if !p.ended() && !p.broken && !p.garbled {
 		p.requireAnswers()
 	}

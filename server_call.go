@@ -162,7 +162,7 @@ func (a earlyAnswer) onSend() (uint32, error) {
 // answerEarly answers the call with st, unless it has been answered. cause is as
 // for takeAnswer.
 func (c *serverCall) answerEarly(st *spb.Status, cause error) bool {
-	return c.sc.post(outFrame{b: responseFrame(c.id, st), hook: earlyAnswer{c, cause}}) == nil
+	return c.sc.out.post(outFrame{b: responseFrame(c.id, st), hook: earlyAnswer{c, cause}}) == nil
 }
 
 // endWith answers the call with st while its handler runs, which finds its
@@ -291,7 +291,7 @@ func (c *serverCall) finish(result any, err error) {
 		if sc.inFlight() > 1 {
 			mode = sendShared
 		}
-		err = sc.send(context.Background(), f, mode)
+		err = sc.out.send(context.Background(), f, mode)
 	}
 	if err != nil { // answered already, or the connection has ended
 		sc.remove(c)

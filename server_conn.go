@@ -259,7 +259,7 @@ func (sc *serverConn) refuse(id uint32, message string) {
 
 // postResponse queues a Response with a status, without waiting.
 func (sc *serverConn) postResponse(id uint32, st *spb.Status) {
-	_ = sc.post(outFrame{b: responseFrame(id, st)}) // if there is still somebody
+	_ = sc.out.post(outFrame{b: responseFrame(id, st)}) // if there is still somebody
 }
 
 // remove takes call out of the table, because its handler has returned.
@@ -288,7 +288,7 @@ func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
 // afterRemove does what follows from a call's leaving a connection that is to
 // be closed, or is closed already.
 func (sc *serverConn) afterRemove() {
-	sc.whenIdle(sc)
+	sc.out.whenIdle(sc)
 	sc.removeFromServer()
 	sc.server.changed.wake()
 }

@@ -42,7 +42,7 @@ func (sc *serverConn) graceOver() { sc.end(errDrained) }
 
 // drain has the connection closed as soon as nothing is in flight.
 func (sc *serverConn) drain() {
-	busy := sc.busy()
+	busy := sc.out.busy()
 	sc.mu.Lock()
 	if sc.ended {
 		sc.mu.Unlock()
@@ -51,14 +51,14 @@ func (sc *serverConn) drain() {
 	opened := sc.opened
 	if !sc.draining {
 		sc.draining = true
-		sc.watchStallLocked(sc.progress.Load(), busy)
+		sc.watchStallLocked(sc.out.progress.Load(), busy)
 	}
 	sc.mu.Unlock()
 	if !opened { // in a handshake
 		sc.end(errDrained)
 		return
 	}
-	sc.whenIdle(sc)
+	sc.out.whenIdle(sc)
 }
 
 // watchStallLocked has checkStall look some time from now whether the peer of a
@@ -70,7 +70,7 @@ func (sc *serverConn) watchStallLocked(written uint64, busy bool) {
 // checkStall ends a draining connection if its peer has read nothing since the
 // last look, though there was something to read then already.
 func (sc *serverConn) checkStall(lastWritten uint64, lastBusy bool) {
-	written, busy := sc.progress.Load(), sc.busy()
+	written, busy := sc.out.progress.Load(), sc.out.busy()
 	if busy && lastBusy && written == lastWritten {
 		sc.end(errPeerNotReading)
 		return
@@ -126,7 +126,7 @@ func (sc *serverConn) tearDown(cause error) {
 		}
 	}
 	sc.mu.Unlock()
-	sc.writer.end(cause) // first, so that senders get ErrClosed
+	sc.out.end(cause) // first, so that senders get ErrClosed
 	for _, call := range sc.snapshot() {
 		call.abandon(context.Canceled)
 	}

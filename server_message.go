@@ -68,11 +68,11 @@ func (sc *serverConn) frame(ctx context.Context, h frameHeader, e encoding) (out
 	if h.typ == frameResponse {
 		size = responseSize(size)
 	}
-	f, err := sc.newFrame(ctx, size)
+	f, err := sc.out.newFrame(ctx, size)
 	if err != nil {
 		return f, err
 	}
-	defer sc.discardUnsealed(&f)
+	defer sc.out.discardUnsealed(&f)
 	var b []byte
 	if h.typ == frameResponse {
 		b, err = appendResponse(f.b, e)
@@ -82,7 +82,7 @@ func (sc *serverConn) frame(ctx context.Context, h frameHeader, e encoding) (out
 	if err != nil {
 		err = marshalError(err)
 	}
-	f, err = sc.sealFrame(f, h, b, err)
+	f, err = sc.out.sealFrame(f, h, b, err)
 	return f, err
 }
 

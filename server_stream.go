@@ -145,7 +145,7 @@ func (ss *serverStream) SendMsg(m any) error {
 	case sc.inFlight() > 1:
 		mode = sendShared
 	}
-	return sc.send(ss.call, f, mode)
+	return sc.out.send(ss.call, f, mode)
 }
 
 // onSend is the sendHook of a message.
