@@ -181,6 +181,9 @@ func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) 
 	}
 	call.startDeadline(req.timeoutNano)
 	sc.server.workers.run(call)
+	if len(payload) >= turnSize {
+		sc.out.pace()
+	}
 }
 
 // add puts call into the table, or refuses it.

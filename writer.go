@@ -137,6 +137,26 @@ func (w *writer) takeTurn(ctx context.Context) error {
 
 func (w *writer) endTurn() { <-w.turn }
 
+// paceDelay is how long pace waits at most.
+const paceDelay = 2 * time.Millisecond
+
+// pace waits for the turn, too, but only for a moment. A server does so after
+// each large request: one that takes them in faster than it gets its large
+// answers out would gather them all in its memory.
+func (w *writer) pace() {
+	if len(w.turn) == 0 {
+		return
+	}
+	timer := time.NewTimer(paceDelay)
+	defer timer.Stop()
+	select {
+	case w.turn <- struct{}{}:
+		w.endTurn()
+	case <-timer.C:
+	case <-w.failed:
+	}
+}
+
 // sendMode says what send does besides queueing.
 type sendMode int
 
