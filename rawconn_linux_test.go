@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The ttrpc Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux && !ttrpc_portable
+//go:build linux && !386 && !s390x && !ttrpc_portable
 
 package ttrpc
 
