@@ -11,6 +11,10 @@ import "sync"
 type buffer struct {
 	b     []byte
 	class int // index into bufferClasses, or -1 for a buffer that has no pool
+
+	// for a receiveQueue
+	next   *buffer
+	single bool // one message, not a batch
 }
 
 // bufferClasses are the capacities of pooled buffers. Each class from 34 KiB on
@@ -69,6 +73,6 @@ func (buf *buffer) release() {
 	if buf == nil || buf.class < 0 {
 		return
 	}
-	buf.b = buf.b[:0]
+	buf.b, buf.single = buf.b[:0], false
 	bufferPools[buf.class].Put(buf)
 }

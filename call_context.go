@@ -4,7 +4,6 @@
 package ttrpc
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -19,15 +18,27 @@ import (
 // comes later is not born dead.
 type callContext struct {
 	// immutable once the handler has been started
-	values   context.Context // Serve's, for its values
-	peer     *Peer
+	sc       *serverConn // has the values of Serve's context, and the peer
 	md       MD
-	deadline time.Time // zero for none
+	deadline *callDeadline // nil for none
 
 	mu    sync.Mutex
 	done  chan struct{} // nil until asked for
 	err   error         // set once
 	after map[*afterFunc]struct{}
+}
+
+// callDeadline is the deadline of a call that has one.
+type callDeadline struct {
+	at    time.Time
+	timer *time.Timer // runs serverCall.expire; nil if that was too late
+}
+
+// stop is called when the call has ended. A nil deadline may be stopped.
+func (d *callDeadline) stop() {
+	if d != nil && d.timer != nil {
+		d.timer.Stop()
+	}
 }
 
 // afterFunc is a function to be run when the context ends.
@@ -44,7 +55,10 @@ var closedChan = func() chan struct{} {
 
 // Deadline returns the call's deadline, if the client set one.
 func (c *callContext) Deadline() (time.Time, bool) {
-	return c.deadline, !c.deadline.IsZero()
+	if c.deadline == nil {
+		return time.Time{}, false
+	}
+	return c.deadline.at, true
 }
 
 // Done returns a channel that is closed when the call ends.
@@ -76,9 +90,9 @@ func (c *callContext) Value(key any) any {
 			return c.md
 		}
 	case peerKey:
-		return c.peer
+		return c.sc.peer
 	}
-	return c.values.Value(key)
+	return c.sc.values.Value(key)
 }
 
 // AfterFunc arranges for f to be run, in a goroutine of its own, when c ends.

@@ -20,10 +20,10 @@ type testKey string
 
 // newCallContext returns a context as a handler gets it.
 func newCallContext() *callContext {
-	return &callContext{
+	return &callContext{sc: &serverConn{
 		values: context.WithValue(context.Background(), testKey("of"), "Serve"),
 		peer:   &Peer{AuthInfo: "peer"},
-	}
+	}}
 }
 
 // contextKinds are callContext and the standard library's context, which must
@@ -274,12 +274,12 @@ func TestCallContextKeepsFirstCause(t *testing.T) {
 
 func TestCallContextDeadline(t *testing.T) {
 	c := newCallContext()
-	c.deadline = time.Now().Add(time.Hour)
+	c.deadline = &callDeadline{at: time.Now().Add(time.Hour)}
 	derived, cancel := context.WithTimeout(c, 2*time.Hour)
 	defer cancel()
 	deadline, ok := derived.Deadline()
 	require.True(t, ok)
-	require.Equal(t, c.deadline, deadline)
+	require.Equal(t, c.deadline.at, deadline)
 }
 
 func TestCallContextValues(t *testing.T) {
@@ -295,7 +295,7 @@ func TestCallContextValues(t *testing.T) {
 
 	_, ok = GetMetadata(c)
 	require.False(t, ok, "no metadata is none, not an empty one")
-	c.values = WithMetadata(t.Context(), MD{"k": {"Serve's"}})
+	c.sc.values = WithMetadata(t.Context(), MD{"k": {"Serve's"}})
 	md, ok := GetMetadata(c)
 	require.True(t, ok)
 	require.Equal(t, MD{"k": {"Serve's"}}, md)

@@ -25,16 +25,17 @@ type Client struct {
 	// immutable after NewClient
 	config clientConfig
 
-	onCloseDone chan struct{} // closed when config.onClose has returned
-	budget      sharedBudget
-	freeCalls   sync.Pool // of *clientCall
+	budget    sharedBudget
+	freeCalls sync.Pool // of *clientCall
 
 	// mu is taken after writer.mu.
-	mu      sync.Mutex
-	pending map[uint32]pendingStream // nil when the client has ended
-	ended   bool
-	nextID  uint64 // odd; beyond 32 bits when all are used up
-	grace   *time.Timer
+	mu          sync.Mutex
+	pending     streamTable[pendingStream] // empty when the client has ended
+	ended       bool
+	nextID      uint64 // odd; beyond 32 bits when all are used up
+	grace       *time.Timer
+	closed      bool          // config.onClose has returned
+	closeWaiter chan struct{} // closed then; nil if nobody waits
 }
 
 // pendingStream is a call or a stream that waits for frames. Its methods are
@@ -54,10 +55,8 @@ type pendingStream interface {
 // multiplexer.
 func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	c := &Client{
-		config:      defaultClientConfig(),
-		onCloseDone: make(chan struct{}),
-		pending:     map[uint32]pendingStream{},
-		nextID:      1,
+		config: defaultClientConfig(),
+		nextID: 1,
 	}
 	for _, opt := range opts {
 		opt(c)
@@ -100,13 +99,18 @@ func (c *Client) Close() error {
 // UserOnCloseWait waits until the function of WithOnClose has returned, or
 // until ctx ends, whose error it returns then.
 func (c *Client) UserOnCloseWait(ctx context.Context) error {
-	select {
-	case <-c.onCloseDone:
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
 		return nil
-	default:
 	}
+	if c.closeWaiter == nil {
+		c.closeWaiter = make(chan struct{})
+	}
+	done := c.closeWaiter
+	c.mu.Unlock()
 	select {
-	case <-c.onCloseDone:
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -123,12 +127,12 @@ func (c *Client) shut(cause error) {
 	}
 	c.ended = true
 	pending := c.pending
-	c.pending = nil
+	c.pending = streamTable[pendingStream]{}
 	if c.grace != nil {
 		c.grace.Stop()
 	}
 	c.mu.Unlock()
-	for _, p := range pending {
+	for _, p := range pending.all {
 		p.fail(ErrClosed)
 	}
 	c.close(cause)
@@ -152,7 +156,7 @@ func (c *Client) logEnd(cause error) {
 
 // afterClose runs the user's function, in a goroutine that shut starts.
 func (c *Client) afterClose() {
-	defer close(c.onCloseDone)
+	defer c.closeDone()
 	if c.config.onClose != nil {
 		c.config.onClose()
 	}
@@ -163,6 +167,16 @@ func (c *Client) afterClose() {
 func (c *Client) frameLate(err error) { c.shut(err) }
 
 // writeFailed implements channelOwner.
+// closeDone notes that config.onClose has returned.
+func (c *Client) closeDone() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.closeWaiter != nil {
+		close(c.closeWaiter)
+	}
+}
+
 func (c *Client) writeFailed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,7 +199,7 @@ func (c *Client) register(p pendingStream, id *uint32) error {
 		return ErrClosed
 	}
 	*id = uint32(c.nextID)
-	c.pending[*id] = p
+	c.pending.put(*id, p)
 	c.nextID += 2
 	return nil
 }
@@ -199,18 +213,15 @@ var errOutOfIDs = errors.New("stream ids used up")
 func (c *Client) forget(id uint32) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.pending[id]; !ok {
-		return false
-	}
-	delete(c.pending, id)
-	return true
+	_, ok := c.pending.remove(id)
+	return ok
 }
 
 // inFlight returns the number of pending calls and streams.
 func (c *Client) inFlight() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.pending)
+	return c.pending.len()
 }
 
 // cancelStream tells the server that nobody waits for the stream any more, and
@@ -229,11 +240,11 @@ func (c *Client) cancelStream(id uint32, cause error) {
 // stream is dropped: it is late, or for nobody.
 func (c *Client) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
 	c.mu.Lock()
-	p := c.pending[h.streamID]
+	p, _ := c.pending.get(h.streamID)
 	_, unary := p.(*clientCall)
 	if unary {
 		// One frame ends a call. Who takes it out of the table owns its end.
-		delete(c.pending, h.streamID)
+		c.pending.remove(h.streamID)
 	}
 	c.mu.Unlock()
 	if p == nil {
@@ -249,8 +260,7 @@ func (c *Client) receiveFrame(h frameHeader, payload []byte, buf *buffer) error 
 // receiveOversized is the frameReceiver of a client, too.
 func (c *Client) receiveOversized(h frameHeader) error {
 	c.mu.Lock()
-	p := c.pending[h.streamID]
-	delete(c.pending, h.streamID)
+	p, _ := c.pending.remove(h.streamID)
 	c.mu.Unlock()
 	if p == nil {
 		return nil

@@ -354,7 +354,7 @@ func (p *serverFuzz) step() {
 // cancel sends a Cancel: a call that has not been answered gets no answer.
 func (p *serverFuzz) cancel(id uint32, flags frameFlags) {
 	p.sc.mu.Lock()
-	call := p.sc.calls[id]
+	call, _ := p.sc.calls.get(id)
 	silent := call != nil && !call.answered
 	p.sc.mu.Unlock()
 	if silent && id%2 == 1 && !p.broken && !p.garbled {
@@ -480,7 +480,7 @@ func (p *serverFuzz) finish() {
 	synctest.Wait()
 	p.account()
 
-	require.Empty(p.t, p.sc.calls, "calls left in the table")
+	require.Zero(p.t, p.sc.calls.len(), "calls left in the table")
 	require.Zero(p.t, p.sc.budget.used.Load(), "budget left")
 	require.Empty(p.t, p.sc.out.turn, "the turn is taken")
 	if !p.ended() && !p.broken && !p.garbled {
@@ -502,7 +502,9 @@ func (p *serverFuzz) finish() {
 	require.False(p.t, p.sc.stall != nil && p.sc.stall.Stop(), "timer left")
 	require.False(p.t, p.sc.frameTimer != nil && p.sc.frameTimer.Stop(), "timer left")
 	for _, h := range p.handlers {
-		require.False(p.t, h.call.timer != nil && h.call.timer.Stop(), "timer left")
+		if d := h.call.deadline; d != nil && d.timer != nil {
+			require.False(p.t, d.timer.Stop(), "timer left")
+		}
 		require.Error(p.t, h.call.Err(), "context left")
 	}
 }

@@ -6,7 +6,6 @@ package ttrpc
 import (
 	"context"
 	"encoding/binary"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -25,11 +24,8 @@ const (
 	// queuedOverhead is counted for every queued message besides its bytes.
 	queuedOverhead = 16
 
-	// chunkSize is how much of small messages lies in one slice.
-	chunkSize = 64 << 10
-
-	// keptChunk is the largest slice that an empty queue holds on to.
-	keptChunk = 4 << 10
+	// maxQueueBatch bounds the batches of small messages: see receiveQueue.
+	maxQueueBatch = 17 << 10
 )
 
 // receiveBudget configures receive queues: bytes per stream and per connection.
@@ -44,6 +40,14 @@ type sharedBudget struct {
 	limit int64
 	free  int // what each stream may queue besides
 	used  atomic.Int64
+	ready sync.Pool // of chan struct{}, empty, for those who wait for messages
+}
+
+func (b *sharedBudget) newReady() chan struct{} {
+	if ready, ok := b.ready.Get().(chan struct{}); ok {
+		return ready
+	}
+	return make(chan struct{}, 1)
 }
 
 func newSharedBudget(perConnection int) sharedBudget {
@@ -65,12 +69,13 @@ func (b *sharedBudget) give(n int) { b.used.Add(int64(-n)) }
 // reads the connection, which never waits here, and the stream's user, who may
 // take as long as they like. What does not fit the budget ends the stream.
 //
-// Small messages lie back to back in chunks, which are filled at one end of the
-// queue and emptied at the other; the last one emptied is filled again. A large
-// message stays in the buffer that it was read into.
+// It is a list of buffers. A large message stays in the one that it was read
+// into; small ones lie back to back in batches, each behind its length as a
+// uvarint. A batch goes back to its pool as soon as the last message in it has
+// been decoded, so an empty queue holds no memory.
 //
 // The budget counts messages. The memory that they take is up to about twice as
-// much, and two chunks: slices and buffers have room to spare.
+// much: buffers have room to spare.
 //
 // It ends once: what was queued before is still delivered, then the cause, for
 // ever.
@@ -79,30 +84,24 @@ type receiveQueue struct {
 	limit  int
 	shared *sharedBudget
 
-	// receiving is held by a user who decodes a message, which may lie in a
-	// chunk. It is taken before mu.
+	// receiving is held by a user who decodes a message, which may lie in first.
+	// It is taken before mu.
 	receiving sync.Mutex
 
 	mu       sync.Mutex
-	chunks   [][]byte  // records; the first of chunks[0][pos:] is the next
-	pos      int       // chunks[0][:pos] is delivered
-	spare    []byte    // an empty chunk
-	large    []*buffer // the large messages that records refer to
-	held     int       // bytes counted against limit
-	detached bool      // held is not part of shared any more
-	end      error     // why there will be no more
-	ready    chan struct{}
+	first    *buffer // the rest hangs on it by buffer.next
+	last     *buffer
+	pos      int           // first.b[:pos] is delivered, if first is a batch
+	held     int           // bytes counted against limit
+	detached bool          // held is not part of shared any more
+	end      error         // why there will be no more
+	ready    chan struct{} // nil if nobody waits
 	waiters  int
 }
 
 func newReceiveQueue(limit int, shared *sharedBudget) receiveQueue {
 	return receiveQueue{limit: limit, shared: shared}
 }
-
-// A record is a uvarint and, for a small message, its bytes. The uvarint is
-// twice the length of a small message; for a large one, it is recordLarge, and
-// the message is the next one in receiveQueue.large.
-const recordLarge = 1
 
 // push queues a message, or ErrStreamFull says that it does not fit. buf is as
 // for frameReceiver.receiveFrame. After the end it does nothing.
@@ -120,25 +119,49 @@ func (q *receiveQueue) push(message []byte, buf *buffer) error {
 	}
 	q.held += cost
 	if buf != nil {
-		q.large = append(q.large, buf)
-		q.recordLocked(recordLarge, nil)
+		buf.single = true
+		q.appendLocked(buf)
 	} else {
-		q.recordLocked(uint64(len(message))<<1, message)
+		q.pushSmallLocked(message)
 	}
 	q.wakeLocked()
 	return nil
 }
 
-// recordLocked appends a record to the last chunk, or to a new one.
-func (q *receiveQueue) recordLocked(head uint64, message []byte) {
-	last := len(q.chunks) - 1
-	if last < 0 || len(q.chunks[last])+len(message) > chunkSize {
-		q.chunks = append(q.chunks, q.spare)
-		q.spare = nil
-		last++
+// pushSmallLocked puts a message into the last batch, or into a new one, which
+// is larger than the one before.
+func (q *receiveQueue) pushSmallLocked(message []byte) {
+	batch := q.last
+	need := binary.MaxVarintLen32 + len(message)
+	if batch == nil || batch.single || cap(batch.b)-len(batch.b) < need {
+		size := need
+		if batch != nil && !batch.single {
+			size = max(need, min(4*cap(batch.b), maxQueueBatch))
+		}
+		batch = getBuffer(size)
+		q.appendLocked(batch)
 	}
-	chunk := binary.AppendUvarint(q.chunks[last], head)
-	q.chunks[last] = append(chunk, message...)
+	batch.b = binary.AppendUvarint(batch.b, uint64(len(message)))
+	batch.b = append(batch.b, message...)
+}
+
+func (q *receiveQueue) appendLocked(buf *buffer) {
+	if q.first == nil {
+		q.first = buf
+	} else {
+		q.last.next = buf
+	}
+	q.last = buf
+}
+
+// removeFirstLocked takes the first buffer away.
+func (q *receiveQueue) removeFirstLocked() *buffer {
+	buf := q.first
+	q.first, q.pos, buf.next = buf.next, 0, nil
+	if q.first == nil {
+		q.last = nil
+	}
+	return buf
 }
 
 // finish ends the queue behind what is in it. The first cause counts.
@@ -165,12 +188,14 @@ func (q *receiveQueue) abort(cause error) {
 	if !q.finishLocked(cause) {
 		return
 	}
-	for _, buf := range q.large {
-		buf.release()
+	if q.pos > 0 {
+		// It may be in the hands of a user who decodes: it is left to the garbage
+		// collector.
+		q.removeFirstLocked()
 	}
-	// The slices may be in the hands of a user who decodes: they are left to the
-	// garbage collector.
-	q.chunks, q.pos, q.spare, q.large = nil, 0, nil, nil
+	for q.first != nil {
+		q.removeFirstLocked().release()
+	}
 	q.giveLocked(q.held)
 }
 
@@ -242,83 +267,72 @@ func (q *receiveQueue) tryReceive(decode func([]byte, any) error, into any) (ok 
 	return true, decode(message, into)
 }
 
-// next takes the first message, if there is one, or else tells the end. What the
-// last one lay in is not in use any more: the caller holds receiving.
+// next takes the first message, if there is one, or else tells the end. The
+// caller releases buf, which may be nil, when it has decoded the message.
 func (q *receiveQueue) next() (message []byte, buf *buffer, ok bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.dropDeliveredLocked()
-	if len(q.chunks) == 0 {
+	first := q.first
+	switch {
+	case first == nil:
 		return nil, nil, false, q.end
-	}
-	rest := q.chunks[0][q.pos:]
-	record, n := binary.Uvarint(rest)
-	if record == recordLarge {
-		buf = q.large[0]
-		q.large[0] = nil
-		q.large = q.large[1:]
+	case first.single:
+		buf = q.removeFirstLocked()
 		message = buf.b
-	} else {
-		size := int(record >> 1)
-		message = rest[n : n+size : n+size]
-		n += size
+	default:
+		size, n := binary.Uvarint(first.b[q.pos:])
+		start := q.pos + n
+		q.pos = start + int(size)
+		message = first.b[start:q.pos:q.pos]
+		if q.pos == len(first.b) {
+			buf = q.removeFirstLocked()
+		}
 	}
-	q.pos += n
 	q.giveLocked(len(message) + queuedOverhead)
-	if len(q.chunks) > 1 || q.pos < len(q.chunks[0]) {
+	if q.first != nil {
 		q.wakeLocked() // another user may be waiting
 	}
 	return message, buf, true, nil
 }
 
-// dropDeliveredLocked takes the first chunk away if all of it is delivered. An
-// empty queue lets go of what a burst has left large.
-func (q *receiveQueue) dropDeliveredLocked() {
-	if len(q.chunks) == 0 || q.pos < len(q.chunks[0]) {
-		return
-	}
-	q.spare = q.chunks[0][:0]
-	q.chunks, q.pos = slices.Delete(q.chunks, 0, 1), 0
-	if len(q.chunks) > 0 {
-		return
-	}
-	q.large = nil
-	if cap(q.spare) > keptChunk {
-		q.spare = nil
-	}
-	if cap(q.chunks) > 1 {
-		q.chunks = nil
-	}
-}
-
-// emptyLocked reports whether there is no message.
-func (q *receiveQueue) emptyLocked() bool {
-	return len(q.chunks) == 0 || len(q.chunks) == 1 && q.pos == len(q.chunks[0])
-}
-
 // wait blocks until next may have something.
 func (q *receiveQueue) wait(ctx context.Context) error {
 	q.mu.Lock()
-	if !q.emptyLocked() || q.end != nil {
+	if q.first != nil || q.end != nil {
 		q.mu.Unlock()
 		return nil
 	}
 	if q.ready == nil {
-		q.ready = make(chan struct{}, 1)
+		q.ready = q.shared.newReady()
 	}
 	q.waiters++
+	ready := q.ready
 	q.mu.Unlock()
 	var err error
 	select {
-	case <-q.ready:
+	case <-ready:
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
 	q.mu.Lock()
-	q.waiters--
-	if q.end != nil || err != nil {
-		q.wakeLocked() // pass it on
-	}
+	q.leaveLocked(err)
 	q.mu.Unlock()
 	return err
+}
+
+// leaveLocked ends a wait, which ended with err.
+func (q *receiveQueue) leaveLocked(err error) {
+	q.waiters--
+	if q.waiters > 0 {
+		if q.end != nil || err != nil {
+			q.wakeLocked() // pass it on
+		}
+		return
+	}
+	select {
+	case <-q.ready:
+	default:
+	}
+	q.shared.ready.Put(q.ready)
+	q.ready = nil
 }

@@ -317,8 +317,8 @@ func TestReceiveQueueSurvivesPanicOfDecoder(t *testing.T) {
 	require.Zero(t, shared.used.Load())
 }
 
-// What a burst has made large does not stay so on an idle stream.
-func TestIdleReceiveQueueKeepsLittle(t *testing.T) {
+// However much a queue has held, it holds no memory when it is empty.
+func TestEmptyReceiveQueueHoldsNothing(t *testing.T) {
 	q, _ := newTestQueue(1<<20, 1<<20)
 	for range 3 {
 		for range 1000 {
@@ -326,26 +326,30 @@ func TestIdleReceiveQueueKeepsLittle(t *testing.T) {
 			require.NoError(t, pushAs(q, make([]byte, 10), true))
 		}
 		for range 2000 {
+			require.NotNil(t, q.first)
 			_, err := pop(q)
 			require.NoError(t, err)
 		}
 		_, err := pop(q)
 		require.Equal(t, context.Canceled, err)
-		require.LessOrEqual(t, cap(q.spare), keptChunk)
-		require.Empty(t, q.chunks)
-		require.Nil(t, q.large)
+		require.Nil(t, q.first)
+		require.Nil(t, q.last)
+		require.Nil(t, q.ready)
 	}
 }
 
-// A stream that is read as fast as it comes does with one pair of small slices.
-func TestReceiveQueueSwapsItsSlices(t *testing.T) {
-	q, _ := newTestQueue(1<<20, 1<<20)
-	for range 100 {
-		require.NoError(t, q.push(make([]byte, 100), nil))
-		_, err := pop(q)
-		require.NoError(t, err)
+// A backlog of small messages takes little more memory than they have bytes.
+func TestReceiveQueueBatchesSmallMessages(t *testing.T) {
+	const n, size = 10000, 64
+	q, _ := newTestQueue(16<<20, 64<<20)
+	for range n {
+		require.NoError(t, q.push(make([]byte, size), nil))
 	}
-	require.LessOrEqual(t, cap(q.spare)+24*cap(q.chunks), 1024)
+	total := 0
+	for batch := q.first; batch != nil; batch = batch.next {
+		total += cap(batch.b)
+	}
+	require.Less(t, total, n*size*11/10)
 }
 
 // Every message goes to one receiver, whatever receivers come and go, and those

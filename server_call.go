@@ -28,42 +28,38 @@ type serverCall struct {
 	callContext
 
 	// immutable once the handler has been started
-	sc     *serverConn
-	id     uint32
 	method *unaryMethod
 	stream *serverStream
-	timer  *time.Timer // runs expire; nil without a deadline
-	size   int         // of the Request, in bytes
+	id     uint32
+	size   uint32 // of the Request, in bytes
 
 	goroutine atomic.Uint64 // the one that runs the handler
 
 	// payloadMu is held while the payload is decoded.
 	payloadMu sync.Mutex
 	payload   []byte
-	buf       *buffer // what payload lies in, or nil
+	buf       *buffer // what payload lies in, if that is not the worker's
 	returned  bool    // the handler has
+
+	ending bool // set by onSend for finish
 
 	// guarded by sc.mu
 	answered   bool
-	answer     error // if answered: what SendMsg of a stream returns
-	inShutdown int   // how often the handler is in Server.Shutdown
-
-	ending bool // set by onSend for finish
+	inShutdown int32 // how often the handler is in Server.Shutdown
 }
 
 // serverCallKey is where a handler's context has its call.
 type serverCallKey struct{}
 
-// smallPayload is the largest request for which a slice of its own is cheaper
-// than a pooled buffer.
+// smallPayload is the largest request that lies in its worker's memory.
 const smallPayload = 512
 
 // errAnswered says that a call needs no answer any more.
 var errAnswered = errors.New("call has been answered")
 
 func newServerCall(sc *serverConn, id uint32, req *inRequest) *serverCall {
-	call := &serverCall{sc: sc, id: id}
-	call.values, call.peer, call.md = sc.values, sc.peer, req.md
+	call := &serverCall{id: id}
+	call.sc, call.md = sc, req.md
 	return call
 }
 
@@ -75,14 +71,16 @@ func (c *serverCall) Value(key any) any {
 	return c.callContext.Value(key)
 }
 
-// keepPayload stores the request until the handler has returned. payload lies
-// in buf or, if that is nil, in memory that is about to be used otherwise.
-func (c *serverCall) keepPayload(payload []byte, buf *buffer) {
+// keepPayload stores the request until the handler, which w is going to run, has
+// returned. payload lies in buf or, if that is nil, in memory that is about to be
+// used otherwise.
+func (c *serverCall) keepPayload(payload []byte, buf *buffer, w *worker) {
 	switch {
 	case buf != nil:
 		c.payload, c.buf = payload, buf
 	case len(payload) <= smallPayload:
-		c.payload = append([]byte(nil), payload...)
+		w.input = append(w.input[:0], payload...)
+		c.payload = w.input
 	default:
 		c.buf = copyBuffer(payload)
 		c.payload = c.buf.b
@@ -112,12 +110,12 @@ func (c *serverCall) startDeadline(timeoutNano int64) {
 		return
 	}
 	timeout := time.Duration(timeoutNano)
-	c.deadline = time.Now().Add(timeout)
+	c.deadline = &callDeadline{at: time.Now().Add(timeout)}
 	if timeout < 0 {
 		c.expire()
 		return
 	}
-	c.timer = time.AfterFunc(timeout, c.expire)
+	c.deadline.timer = time.AfterFunc(timeout, c.expire)
 }
 
 // expire answers the call at its deadline, in a goroutine of the timer's.
@@ -140,7 +138,10 @@ func (c *serverCall) takeAnswerLocked(cause error) bool {
 	if c.answered {
 		return false
 	}
-	c.answered, c.answer = true, cause
+	c.answered = true
+	if c.stream != nil {
+		c.stream.answer = cause
+	}
 	return true
 }
 
@@ -185,7 +186,7 @@ func (c *serverCall) abandon(cause error) {
 }
 
 // addInShutdown counts the calls of Shutdown that the handler is in.
-func (c *serverCall) addInShutdown(n int) {
+func (c *serverCall) addInShutdown(n int32) {
 	c.sc.mu.Lock()
 	defer c.sc.mu.Unlock()
 	c.inShutdown += n
@@ -270,9 +271,7 @@ func (c *serverCall) fullMethod() string {
 
 // release ends what exists for the handler only.
 func (c *serverCall) release() {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
+	c.deadline.stop()
 	c.releasePayload()
 	c.abandon(context.Canceled)
 	if c.stream != nil {

@@ -21,10 +21,6 @@ import (
 // calls keep until their handlers return.
 const maxHeldRequests = 1 << 30
 
-// keptTable is the largest size that a table of calls may have had for an idle
-// connection to keep it.
-const keptTable = 8
-
 // serverConn is one connection of a server: it decides which call a frame
 // belongs to. What is in flight is what its table holds: a call enters when its
 // Request has been received, and leaves when its answer takes its place among
@@ -48,8 +44,7 @@ type serverConn struct {
 
 	// mu is taken after Server.mu and writer.mu.
 	mu           sync.Mutex
-	calls        map[uint32]*serverCall
-	grown        bool // calls has been larger than keptTable
+	calls        streamTable[*serverCall]
 	heldRequests int  // bytes of the Requests of calls
 	opened       bool // the handshake is over
 	draining     bool // close as soon as nothing is in flight
@@ -164,7 +159,7 @@ func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) 
 		return
 	}
 	call := newServerCall(sc, h.streamID, &req)
-	call.size = len(payload)
+	call.size = uint32(len(payload))
 	call.method = method
 	if stream != nil {
 		newServerStream(call, stream)
@@ -173,14 +168,15 @@ func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) 
 		buf.release()
 		return
 	}
+	w := sc.server.workers.take()
 	if stream != nil {
 		call.stream.receiveRequest(h.flags, req.payload)
 		buf.release()
 	} else {
-		call.keepPayload(req.payload, buf)
+		call.keepPayload(req.payload, buf, w)
 	}
 	call.startDeadline(req.timeoutNano)
-	sc.server.workers.run(call)
+	w.start(call)
 	if len(payload) >= turnSize {
 		sc.out.pace()
 	}
@@ -193,24 +189,20 @@ func (sc *serverConn) add(call *serverCall) bool {
 		sc.mu.Unlock()
 		return false
 	}
-	if limit := sc.server.config.maxCalls; len(sc.calls) >= limit {
+	if limit := sc.server.config.maxCalls; sc.calls.len() >= limit {
 		sc.mu.Unlock()
 		st := status.Newf(codes.ResourceExhausted, "too many concurrent calls on this connection: limit %d", limit)
 		sc.postResponse(call.id, st.Proto())
 		return false
 	}
-	if sc.heldRequests+call.size > maxHeldRequests {
+	if sc.heldRequests+int(call.size) > maxHeldRequests {
 		sc.mu.Unlock()
 		st := status.Newf(codes.ResourceExhausted, "too many bytes of requests on this connection: limit %d", maxHeldRequests)
 		sc.postResponse(call.id, st.Proto())
 		return false
 	}
-	sc.heldRequests += call.size
-	if sc.calls == nil {
-		sc.calls = map[uint32]*serverCall{}
-	}
-	sc.calls[call.id] = call
-	sc.grown = sc.grown || len(sc.calls) > keptTable
+	sc.heldRequests += int(call.size)
+	sc.calls.put(call.id, call)
 	sc.mu.Unlock()
 	return true
 }
@@ -219,7 +211,7 @@ func (sc *serverConn) add(call *serverCall) bool {
 func (sc *serverConn) find(id uint32) (call *serverCall, answered bool) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	call = sc.calls[id]
+	call, _ = sc.calls.get(id)
 	return call, call != nil && call.answered
 }
 
@@ -278,12 +270,9 @@ func (sc *serverConn) remove(call *serverCall) {
 // removeLocked is remove, and reports whether afterRemove must be called once
 // no lock is held.
 func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
-	if sc.calls[call.id] == call {
-		delete(sc.calls, call.id)
-		sc.heldRequests -= call.size
-	}
-	if sc.grown && len(sc.calls) == 0 {
-		sc.calls, sc.grown = nil, false // a map never shrinks
+	if in, _ := sc.calls.get(call.id); in == call {
+		sc.calls.remove(call.id)
+		sc.heldRequests -= int(call.size)
 	}
 	return sc.draining || sc.ended
 }
@@ -300,7 +289,7 @@ func (sc *serverConn) afterRemove() {
 func (sc *serverConn) inFlight() int {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	return len(sc.calls)
+	return sc.calls.len()
 }
 
 // cancelCalls cancels the calls that are running: Serve's context has ended.
@@ -313,8 +302,8 @@ func (sc *serverConn) cancelCalls() {
 func (sc *serverConn) snapshot() []*serverCall {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	calls := make([]*serverCall, 0, len(sc.calls))
-	for _, call := range sc.calls {
+	calls := make([]*serverCall, 0, sc.calls.len())
+	for _, call := range sc.calls.all {
 		calls = append(calls, call)
 	}
 	return calls

@@ -29,7 +29,7 @@ const inputGrace = 10 * time.Second
 func (sc *serverConn) inputEnded() {
 	sc.mu.Lock()
 	sc.inputOver = true
-	if !sc.ended && len(sc.calls) > 0 {
+	if !sc.ended && sc.calls.len() > 0 {
 		sc.grace = time.AfterFunc(inputGrace, sc.graceOver)
 	}
 	sc.mu.Unlock()
@@ -88,7 +88,7 @@ func (sc *serverConn) checkStall(lastWritten uint64, lastBusy bool) {
 func (sc *serverConn) claimIdle() bool {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	if !sc.draining || sc.ended || len(sc.calls) > 0 {
+	if !sc.draining || sc.ended || sc.calls.len() > 0 {
 		return false
 	}
 	sc.ended = true
@@ -154,7 +154,7 @@ func (sc *serverConn) logEnd(cause error) {
 // handler has returned.
 func (sc *serverConn) removeFromServer() {
 	sc.mu.Lock()
-	last := sc.ended && len(sc.calls) == 0 && !sc.removed
+	last := sc.ended && sc.calls.len() == 0 && !sc.removed
 	if last {
 		sc.removed = true
 	}
@@ -169,19 +169,19 @@ func (sc *serverConn) removeFromServer() {
 func (sc *serverConn) onlyInShutdown() bool {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	for _, call := range sc.calls {
+	for _, call := range sc.calls.all {
 		if call.inShutdown == 0 {
 			return false
 		}
 	}
-	return len(sc.calls) > 0
+	return sc.calls.len() > 0
 }
 
 // callOfGoroutine returns the call whose handler runs on that goroutine.
 func (sc *serverConn) callOfGoroutine(goroutine uint64) *serverCall {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	for _, call := range sc.calls {
+	for _, call := range sc.calls.all {
 		if call.goroutine.Load() == goroutine {
 			return call
 		}

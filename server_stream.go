@@ -48,6 +48,9 @@ type serverStream struct {
 	// owned by the reading goroutine
 	remoteClosed bool // the client sends nothing more
 
+	// guarded by serverConn.mu
+	answer error // once the call is answered: what SendMsg returns
+
 	sends atomic.Int32 // in a row, without a receive
 }
 
@@ -157,7 +160,7 @@ func (ss *serverStream) onSend() (uint32, error) {
 	case call.sc.inputOver:
 		return 0, ErrClosed
 	case call.answered:
-		return 0, call.answer
+		return 0, ss.answer
 	}
 	return call.id, nil
 }

@@ -35,30 +35,42 @@ type workers struct {
 }
 
 // worker is a goroutine that runs one task after the other. It is started by
-// workers.run and ends when it finds the pool full or closed, or has been idle
+// start and ends when it finds the pool full or closed, or has been idle
 // for a while.
 type worker struct {
 	pool      *workers
 	tasks     chan task
 	goroutine uint64
+	running   bool   // owned by who has taken the worker
+	input     []byte // a small request, from take to the end of the task
 }
 
 // run has t run by a worker.
-func (p *workers) run(t task) {
+func (p *workers) run(t task) { p.take().start(t) }
+
+// take returns a worker that has nothing to do, for the caller to start.
+func (p *workers) take() *worker {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	n := len(p.idle)
 	if n == 0 {
-		p.mu.Unlock()
-		w := &worker{pool: p, tasks: make(chan task, 1)}
-		go w.work(t)
-		return
+		return &worker{pool: p, tasks: make(chan task, 1)}
 	}
 	w := p.idle[n-1]
 	p.idle[n-1] = nil
 	p.idle = p.idle[:n-1]
 	p.unused = min(p.unused, n-1)
-	p.mu.Unlock()
-	w.tasks <- t
+	return w
+}
+
+// start has w run t.
+func (w *worker) start(t task) {
+	if w.running {
+		w.tasks <- t
+		return
+	}
+	w.running = true
+	go w.work(t)
 }
 
 // work is the worker's goroutine.

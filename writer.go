@@ -72,9 +72,7 @@ type idleHook interface {
 // Lock order: writer.mu is taken before the mutex of a sendHook's owner.
 type writer struct {
 	// immutable
-	onError func(error)   // told once, with no lock held, that writing failed
-	failed  chan struct{} // closed when the writer ends
-	turn    chan struct{} // holds a token while a large frame is under way
+	onError func(error) // told once, with no lock held, that writing failed
 
 	progress atomic.Uint64 // bytes that the connection took
 
@@ -92,14 +90,16 @@ type writer struct {
 	waiting  []chan struct{} // senders that wait for room, the first first; closing one lets it in
 	taken    chan struct{}   // closed when the queue is taken; nil if throttle does not wait
 	onIdle   idleHook        // asked when there is nothing left to write
+
+	// made by the first takeTurn, under mu
+	turn   chan struct{} // holds a token while a large frame is under way
+	failed chan struct{} // closed when the writer ends
 }
 
 // newWriter returns a writer that queues what it is given until start.
 func newWriter(onError func(error)) *writer {
 	return &writer{
 		onError: onError,
-		failed:  make(chan struct{}),
-		turn:    make(chan struct{}, 1),
 		active:  true,
 	}
 }
@@ -120,6 +120,15 @@ func (w *writer) start(conn net.Conn, raw *rawConn) {
 // many large messages need the memory of one. The caller passes the turn on
 // with its outFrame, or calls endTurn.
 func (w *writer) takeTurn(ctx context.Context) error {
+	w.mu.Lock()
+	if w.err != nil {
+		w.mu.Unlock()
+		return ErrClosed
+	}
+	if w.turn == nil {
+		w.turn, w.failed = make(chan struct{}, 1), make(chan struct{})
+	}
+	w.mu.Unlock()
 	select {
 	case w.turn <- struct{}{}:
 		return nil
@@ -144,16 +153,19 @@ const paceDelay = 2 * time.Millisecond
 // each large request: one that takes them in faster than it gets its large
 // answers out would gather them all in its memory.
 func (w *writer) pace() {
-	if len(w.turn) == 0 {
+	w.mu.Lock()
+	turn, failed := w.turn, w.failed
+	w.mu.Unlock()
+	if len(turn) == 0 {
 		return
 	}
 	timer := time.NewTimer(paceDelay)
 	defer timer.Stop()
 	select {
-	case w.turn <- struct{}{}:
+	case turn <- struct{}{}:
 		w.endTurn()
 	case <-timer.C:
-	case <-w.failed:
+	case <-failed:
 	}
 }
 
@@ -475,7 +487,9 @@ func (w *writer) end(err error) bool {
 	}
 	w.waiting = nil
 	w.onIdle = nil
-	close(w.failed)
+	if w.failed != nil {
+		close(w.failed)
+	}
 	w.mu.Unlock()
 	w.drop(rest)
 	return true

@@ -705,7 +705,7 @@ func TestWriterFailsOnce(t *testing.T) {
 		}
 		wg.Go(func() { w.start(conn, nil) })
 		wg.Wait()
-		<-w.failed
+		require.Equal(t, ErrClosed, w.takeTurn(t.Context()))
 		require.Len(t, errs, 1)
 		require.Equal(t, errs[0], w.err)
 		require.False(t, w.end(errInjected))
