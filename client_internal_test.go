@@ -249,3 +249,39 @@ func TestStreamThatHasEndedIsForgottenByItsContext(t *testing.T) {
 		})
 	}
 }
+
+// lazyContext is a context that has ended, while the functions that are to be
+// run then have not been yet: as every context is for a moment.
+type lazyContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c *lazyContext) Done() <-chan struct{} { return c.done }
+
+func (c *lazyContext) Err() error {
+	select {
+	case <-c.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+func (*lazyContext) AfterFunc(func()) func() bool { return func() bool { return true } }
+
+// A handshake that comes to its end because its context has ended is too late,
+// whatever it says, and its connection is closed.
+func TestLateHandshakeIsRefused(t *testing.T) {
+	near, far := memConns()
+	ctx := &lazyContext{context.Background(), make(chan struct{})}
+	late := handshakeFunc(func(context.Context, net.Conn) (net.Conn, any, error) {
+		close(ctx.done)
+		return near, nil, nil
+	})
+	wrapped, _, err := handshake(ctx, late, 0, near)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Nil(t, wrapped)
+	_, err = far.Write([]byte("x"))
+	require.Error(t, err, "the connection is open")
+}

@@ -51,11 +51,15 @@ func handshake(ctx context.Context, h Handshaker, timeout time.Duration, conn ne
 	// A Handshaker that is stuck in Read or Write does not see ctx.
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	wrapped, info, err := h.Handshake(ctx, conn)
-	if !stop() { // ctx has ended, and conn is closed
+	stopped := stop()
+	if ended := ctx.Err(); ended != nil { // conn is closed, or about to be
+		if stopped {
+			conn.Close()
+		}
 		if wrapped != nil {
 			wrapped.Close()
 		}
-		err = ctx.Err()
+		err = ended
 	}
 	if err == nil && wrapped == nil {
 		err = fmt.Errorf("handshaker %T returned no connection", h)
