@@ -29,13 +29,13 @@ type Client struct {
 	freeCalls sync.Pool // of *clientCall
 
 	// mu is taken after writer.mu.
-	mu          sync.Mutex
-	pending     streamTable[pendingStream] // empty when the client has ended
-	ended       bool
-	nextID      uint64 // odd; beyond 32 bits when all are used up
-	grace       *time.Timer
-	closed      bool          // config.onClose has returned
-	closeWaiter chan struct{} // closed then; nil if nobody waits
+	mu              sync.Mutex
+	pending         streamTable[pendingStream] // empty when the client has ended
+	ended           bool
+	nextID          uint64 // odd; beyond 32 bits when all are used up
+	grace           *time.Timer
+	onCloseReturned bool          // config.onClose has returned, if there is one
+	closeWaiter     chan struct{} // closed then; nil if nobody waits
 }
 
 // pendingStream is a call or a stream that waits for frames. Its methods are
@@ -100,7 +100,7 @@ func (c *Client) Close() error {
 // until ctx ends, whose error it returns then.
 func (c *Client) UserOnCloseWait(ctx context.Context) error {
 	c.mu.Lock()
-	if c.closed {
+	if c.onCloseReturned {
 		c.mu.Unlock()
 		return nil
 	}
@@ -171,7 +171,7 @@ func (c *Client) frameLate(err error) { c.shut(err) }
 func (c *Client) closeDone() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.closed = true
+	c.onCloseReturned = true
 	if c.closeWaiter != nil {
 		close(c.closeWaiter)
 	}
