@@ -20,7 +20,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/containerd/ttrpc/cmd/internal/stubgen"
+	"github.com/containerd/ttrpc/internal/stubgen"
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/pluginpb"

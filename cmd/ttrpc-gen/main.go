@@ -22,7 +22,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/containerd/ttrpc/cmd/internal/stubgen"
+	"github.com/containerd/ttrpc/internal/stubgen"
 	"github.com/containerd/ttrpc/cmd/ttrpc-gen/generate"
 )
 
