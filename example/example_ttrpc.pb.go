@@ -16,6 +16,18 @@ package example
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
+)
+
+// The full names of the methods of ttrpc.example.v1.Tasks, as interceptors see them.
+const (
+	Tasks_Start_FullMethodName  = "/ttrpc.example.v1.Tasks/Start"
+	Tasks_Stop_FullMethodName   = "/ttrpc.example.v1.Tasks/Stop"
+	Tasks_Wait_FullMethodName   = "/ttrpc.example.v1.Tasks/Wait"
+	Tasks_Feed_FullMethodName   = "/ttrpc.example.v1.Tasks/Feed"
+	Tasks_Logs_FullMethodName   = "/ttrpc.example.v1.Tasks/Logs"
+	Tasks_Attach_FullMethodName = "/ttrpc.example.v1.Tasks/Attach"
 )
 
 // TasksService is the service ttrpc.example.v1.Tasks.
@@ -39,6 +51,34 @@ type TasksService interface {
 	// Attach gives the task the lines that the caller sends, and sends back what
 	// the task makes of each.
 	Attach(context.Context, Tasks_AttachServer) error
+}
+
+// UnimplementedTasksService answers every call to ttrpc.example.v1.Tasks with the code Unimplemented.
+// A type that embeds it remains a TasksService when the service gets more methods.
+type UnimplementedTasksService struct{}
+
+func (UnimplementedTasksService) Start(context.Context, *StartRequest) (*Task, error) {
+	return nil, status.Error(codes.Unimplemented, "method Start not implemented")
+}
+
+func (UnimplementedTasksService) Stop(context.Context, *StopRequest) (*Task, error) {
+	return nil, status.Error(codes.Unimplemented, "method Stop not implemented")
+}
+
+func (UnimplementedTasksService) Wait(context.Context, *WaitRequest) (*Task, error) {
+	return nil, status.Error(codes.Unimplemented, "method Wait not implemented")
+}
+
+func (UnimplementedTasksService) Feed(context.Context, Tasks_FeedServer) (*FeedResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Feed not implemented")
+}
+
+func (UnimplementedTasksService) Logs(context.Context, *LogsRequest, Tasks_LogsServer) error {
+	return status.Error(codes.Unimplemented, "method Logs not implemented")
+}
+
+func (UnimplementedTasksService) Attach(context.Context, Tasks_AttachServer) error {
+	return status.Error(codes.Unimplemented, "method Attach not implemented")
 }
 
 // Tasks_FeedServer is the server's side of a stream of Tasks.Feed.

@@ -15,7 +15,23 @@ package streaming
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
+)
+
+// The full names of the methods of ttrpc.integration.streaming.Streaming, as interceptors see them.
+const (
+	Streaming_Divide_FullMethodName  = "/ttrpc.integration.streaming.Streaming/Divide"
+	Streaming_Copy_FullMethodName    = "/ttrpc.integration.streaming.Streaming/Copy"
+	Streaming_Ping_FullMethodName    = "/ttrpc.integration.streaming.Streaming/Ping"
+	Streaming_Sum_FullMethodName     = "/ttrpc.integration.streaming.Streaming/Sum"
+	Streaming_Share_FullMethodName   = "/ttrpc.integration.streaming.Streaming/Share"
+	Streaming_Tick_FullMethodName    = "/ttrpc.integration.streaming.Streaming/Tick"
+	Streaming_Echo_FullMethodName    = "/ttrpc.integration.streaming.Streaming/Echo"
+	Streaming_Reverse_FullMethodName = "/ttrpc.integration.streaming.Streaming/Reverse"
+	Streaming_Hold_FullMethodName    = "/ttrpc.integration.streaming.Streaming/Hold"
+	Streaming_Inspect_FullMethodName = "/ttrpc.integration.streaming.Streaming/Inspect"
 )
 
 // StreamingService is the service ttrpc.integration.streaming.Streaming.
@@ -48,6 +64,50 @@ type StreamingService interface {
 	Hold(context.Context, *emptypb.Empty, Streaming_HoldServer) error
 	// Inspect does what Hold does where the client sends a stream.
 	Inspect(context.Context, Streaming_InspectServer) error
+}
+
+// UnimplementedStreamingService answers every call to ttrpc.integration.streaming.Streaming with the code Unimplemented.
+// A type that embeds it remains a StreamingService when the service gets more methods.
+type UnimplementedStreamingService struct{}
+
+func (UnimplementedStreamingService) Divide(context.Context, *Division) (*Quotient, error) {
+	return nil, status.Error(codes.Unimplemented, "method Divide not implemented")
+}
+
+func (UnimplementedStreamingService) Copy(context.Context, *Blob) (*Blob, error) {
+	return nil, status.Error(codes.Unimplemented, "method Copy not implemented")
+}
+
+func (UnimplementedStreamingService) Ping(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method Ping not implemented")
+}
+
+func (UnimplementedStreamingService) Sum(context.Context, Streaming_SumServer) (*Total, error) {
+	return nil, status.Error(codes.Unimplemented, "method Sum not implemented")
+}
+
+func (UnimplementedStreamingService) Share(context.Context, *Division, Streaming_ShareServer) error {
+	return status.Error(codes.Unimplemented, "method Share not implemented")
+}
+
+func (UnimplementedStreamingService) Tick(context.Context, *Number, Streaming_TickServer) error {
+	return status.Error(codes.Unimplemented, "method Tick not implemented")
+}
+
+func (UnimplementedStreamingService) Echo(context.Context, Streaming_EchoServer) error {
+	return status.Error(codes.Unimplemented, "method Echo not implemented")
+}
+
+func (UnimplementedStreamingService) Reverse(context.Context, Streaming_ReverseServer) error {
+	return status.Error(codes.Unimplemented, "method Reverse not implemented")
+}
+
+func (UnimplementedStreamingService) Hold(context.Context, *emptypb.Empty, Streaming_HoldServer) error {
+	return status.Error(codes.Unimplemented, "method Hold not implemented")
+}
+
+func (UnimplementedStreamingService) Inspect(context.Context, Streaming_InspectServer) error {
+	return status.Error(codes.Unimplemented, "method Inspect not implemented")
 }
 
 // Streaming_SumServer is the server's side of a stream of Streaming.Sum.

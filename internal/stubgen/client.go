@@ -5,47 +5,47 @@ package stubgen
 
 // client writes the client side of a service: its interface, if it is not the
 // server's, what implements it, and the streams that its methods return.
-func (f *file) client(s *service) {
+func (w *writer) client(s *Service) {
 	if s.clientName() != s.serviceName() {
-		f.clientInterface(s)
+		w.clientInterface(s)
 	}
-	f.emit(f.serviceWords(s), `
+	w.emit(serviceWords(s), `
 // $caller makes the calls to $fullName.
 type $caller struct{ client *$ttrpc.Client }
 
 // $NewClient returns a client of $fullName that makes its calls through $client.
 func $NewClient($client *$ttrpc.Client) $Client { return &$caller{$client} }
 `)
-	f.out.P()
-	for _, m := range s.methods {
-		if m.shape.streams() {
-			f.openStream(m)
-			f.clientStream(m)
+	w.out.P()
+	for _, m := range s.Methods {
+		if m.streams() {
+			w.openStream(m)
+			w.clientStream(m)
 		} else {
-			f.call(m)
+			w.call(m)
 		}
 	}
 }
 
 // clientInterface writes the interface of the client of a service with streams.
-func (f *file) clientInterface(s *service) {
-	w := f.serviceWords(s)
-	f.document(s.clientName()+" is a client of the service "+s.fullName+".", s.source.Comments, s.deprecated())
-	f.emit(w, `type $Client interface {`)
-	for _, m := range s.methods {
-		f.document("", m.source.Comments, m.deprecated())
-		f.emit(f.methodWords(m), m.clientSignature())
+func (w *writer) clientInterface(s *Service) {
+	own := serviceWords(s)
+	w.document(s.clientName()+" is a client of the service "+s.FullName+".", s.Comments)
+	w.emit(own, `type $Client interface {`)
+	for _, m := range s.Methods {
+		w.document("", m.Comments)
+		w.emit(methodWords(m), m.clientSignature())
 	}
-	f.emit(w, `}`)
-	f.out.P()
+	w.emit(own, `}`)
+	w.out.P()
 }
 
 // clientSignature returns the method of the interface of the client.
-func (m *method) clientSignature() string {
+func (m *Method) clientSignature() string {
 	switch {
-	case m.shape.clientStreams:
+	case m.ClientStreams:
 		return `$Method($context.Context) ($ClientStream, error)`
-	case m.shape.serverStreams:
+	case m.ServerStreams:
 		return `$Method($context.Context, *$Request) ($ClientStream, error)`
 	default:
 		return `$Method($context.Context, *$Request) (*$Response, error)`
@@ -53,8 +53,8 @@ func (m *method) clientSignature() string {
 }
 
 // call writes the client's method for a unary call.
-func (f *file) call(m *method) {
-	f.emit(f.methodWords(m), `
+func (w *writer) call(m *Method) {
+	w.emit(methodWords(m), `
 func ($c *$caller) $Method($ctx $context.Context, $req *$Request) (*$Response, error) {
 	resp := new($Response)
 	if err := $c.client.Call($ctx, "$fullName", "$calledAs", $req, resp); err != nil {
@@ -63,17 +63,17 @@ func ($c *$caller) $Method($ctx $context.Context, $req *$Request) (*$Response, e
 	return resp, nil
 }
 `)
-	f.out.P()
+	w.out.P()
 }
 
 // openStream writes the client's method that opens a stream.
-func (f *file) openStream(m *method) {
-	w := f.methodWords(m)
+func (w *writer) openStream(m *Method) {
+	own := methodWords(m)
 	parameters, request := `$ctx $context.Context`, `nil`
-	if !m.shape.clientStreams {
+	if !m.ClientStreams {
 		parameters, request = parameters+`, $req *$Request`, `$req`
 	}
-	f.emit(w, `
+	w.emit(own, `
 func ($c *$caller) $Method(`+parameters+`) ($ClientStream, error) {
 	desc := &$ttrpc.StreamDesc{StreamingClient: $clientStreams, StreamingServer: $serverStreams}
 	stream, err := $c.client.NewStream($ctx, desc, "$fullName", "$calledAs", `+request+`)
@@ -83,46 +83,46 @@ func ($c *$caller) $Method(`+parameters+`) ($ClientStream, error) {
 	return &$clientStreamImpl{stream}, nil
 }
 `)
-	f.out.P()
+	w.out.P()
 }
 
 // clientStream writes the client's side of a stream.
-func (f *file) clientStream(m *method) {
-	w := f.methodWords(m)
-	f.emit(w, `
+func (w *writer) clientStream(m *Method) {
+	own := methodWords(m)
+	w.emit(own, `
 // $ClientStream is the client's side of a stream of $name.$Method.
 type $ClientStream interface {`)
-	if m.shape.clientStreams {
-		f.emit(w, `Send(*$Request) error`)
+	if m.ClientStreams {
+		w.emit(own, `Send(*$Request) error`)
 	}
-	if m.shape.serverStreams {
-		f.emit(w, `Recv() (*$Response, error)`)
+	if m.ServerStreams {
+		w.emit(own, `Recv() (*$Response, error)`)
 	} else {
-		f.emit(w, `
+		w.emit(own, `
 // CloseAndRecv ends the client's messages and waits for the response.
 CloseAndRecv() (*$Response, error)`)
 	}
-	f.emit(w, `
+	w.emit(own, `
 	$ttrpc.ClientStream
 }
 
 type $clientStreamImpl struct{ $ttrpc.ClientStream }
 `)
-	f.out.P()
-	if m.shape.clientStreams {
-		f.send(w, "clientStreamImpl", "Request")
+	w.out.P()
+	if m.ClientStreams {
+		w.send(own, "clientStreamImpl", "Request")
 	}
-	if m.shape.serverStreams {
-		f.recv(w, "clientStreamImpl", "Response")
+	if m.ServerStreams {
+		w.recv(own, "clientStreamImpl", "Response")
 	} else {
-		f.closeAndRecv(w)
+		w.closeAndRecv(own)
 	}
 }
 
 // closeAndRecv writes the method that waits for the answer to a stream of
 // messages.
-func (f *file) closeAndRecv(w words) {
-	f.emit(w, `
+func (w *writer) closeAndRecv(own words) {
+	w.emit(own, `
 func ($x *$clientStreamImpl) CloseAndRecv() (*$Response, error) {
 	if err := $x.CloseSend(); err != nil {
 		return nil, err
@@ -134,5 +134,5 @@ func ($x *$clientStreamImpl) CloseAndRecv() (*$Response, error) {
 	return m, nil
 }
 `)
-	f.out.P()
+	w.out.P()
 }

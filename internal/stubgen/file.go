@@ -9,25 +9,32 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"google.golang.org/protobuf/compiler/protogen"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// The packages that generated files use, besides those of the messages.
-const (
-	contextPackage = protogen.GoImportPath("context")
-	ttrpcPackage   = protogen.GoImportPath("github.com/containerd/ttrpc")
-)
+// An Output takes the text of a generated file. Both protogen and gogo's
+// generator have such files.
+type Output interface {
+	// P writes a line, which is made of the values.
+	P(values ...any)
+	// Import imports a package, and returns its name in the file.
+	Import(path string) string
+}
 
-// A file is one generated file.
-//
-// Its text is written in pieces of Go with words that begin with a dollar; see
-// emit.
-type file struct {
-	out    *protogen.GeneratedFile
-	source *protogen.File
+// Write writes the clients and servers of f, whose services a Package has named.
+func Write(out Output, f *File) {
+	w := newWriter(out, f)
+	for _, s := range f.Services {
+		w.constants(s)
+		w.server(s)
+		w.client(s)
+	}
+}
+
+// A writer writes one generated file, in pieces of Go with words that begin with
+// a dollar; see emit.
+type writer struct {
+	out  Output
+	path string // of the .proto file
 
 	// words say what stands for a word in any piece of text.
 	words words
@@ -38,150 +45,139 @@ type file struct {
 // words say what stands for each word that begins with a dollar.
 type words map[string]string
 
-// newFile begins a generated file by importing all packages it will use: their
-// names must be known before the first local variable gets its own.
-func newFile(out *protogen.GeneratedFile, source *protogen.File) *file {
-	f := &file{
-		out:      out,
-		source:   source,
-		words:    make(words),
-		packages: make(map[string]bool),
-	}
-	f.words["ttrpc"] = f.use(ttrpcPackage.Ident("Server"))
-	for _, s := range source.Services {
+// newWriter imports all packages that the file will use: their names must be
+// known before the first local variable gets its own.
+func newWriter(out Output, f *File) *writer {
+	w := &writer{out: out, path: f.Path, words: make(words), packages: make(map[string]bool)}
+	w.use("ttrpc", "github.com/containerd/ttrpc")
+	for _, s := range f.Services {
 		for _, m := range s.Methods {
-			f.words["context"] = f.use(contextPackage.Ident("Context"))
-			f.use(m.Input.GoIdent)
-			f.use(m.Output.GoIdent)
+			w.use("context", "context")
+			w.use("codes", "google.golang.org/grpc/codes")
+			w.use("status", "google.golang.org/grpc/status")
+			w.packages[packageOf(m.Request)] = true
+			w.packages[packageOf(m.Response)] = true
 		}
 	}
-	return f
+	return w
 }
 
-// use imports a name's package, and returns the package's name in the file: ""
-// for the file's own package.
-func (f *file) use(ident protogen.GoIdent) string {
-	name, _, found := strings.Cut(f.out.QualifiedGoIdent(ident), ".")
+// use imports a package, for which a word stands.
+func (w *writer) use(word, path string) {
+	if _, done := w.words[word]; done {
+		return
+	}
+	name := w.out.Import(path)
+	w.words[word] = name
+	w.packages[name] = true
+}
+
+// packageOf returns the name of the package that a Go type is written with, ""
+// for the file's own.
+func packageOf(name string) string {
+	before, _, found := strings.Cut(name, ".")
 	if !found {
 		return ""
 	}
-	f.packages[name] = true
-	return name
+	return before
 }
 
-// emit writes a piece of text. In it stands $word for what w or f.words have
+// emit writes a piece of text. In it stands $word for what own or w.words have
 // under that word. A word that is in neither names a variable: it stands for
 // itself, unless that would hide a package.
-func (f *file) emit(w words, text string) {
-	f.out.P(os.Expand(strings.Trim(text, "\n"), func(word string) string {
-		if value, ok := w[word]; ok {
+func (w *writer) emit(own words, text string) {
+	w.out.P(os.Expand(strings.Trim(text, "\n"), func(word string) string {
+		if value, ok := own[word]; ok {
 			return value
 		}
-		if value, ok := f.words[word]; ok {
+		if value, ok := w.words[word]; ok {
 			return value
 		}
-		return f.variable(word)
+		return w.variable(word)
 	}))
 }
 
 // variable returns the name of a variable or parameter.
-func (f *file) variable(name string) string {
-	for f.packages[name] {
+func (w *writer) variable(name string) string {
+	for w.packages[name] {
 		name += "_"
 	}
 	return name
 }
 
 // serviceWords returns the words that stand for the names of s.
-func (f *file) serviceWords(s *service) words {
+func serviceWords(s *Service) words {
 	return words{
-		"name":      s.name,
-		"fullName":  s.fullName,
-		"Service":   s.serviceName(),
-		"Register":  s.registerName(),
-		"Client":    s.clientName(),
-		"NewClient": s.newClient(),
-		"handlers":  "ttrpc" + s.name + "Handlers",
-		"caller":    "ttrpc" + s.name + "Caller",
+		"name":          s.Name,
+		"fullName":      s.FullName,
+		"Service":       s.serviceName(),
+		"Register":      s.registerName(),
+		"Unimplemented": s.unimplemented,
+		"Client":        s.clientName(),
+		"NewClient":     s.newClient(),
+		"handlers":      "ttrpc" + s.Name + "Handlers",
+		"caller":        "ttrpc" + s.Name + "Caller",
 	}
 }
 
 // methodWords returns the words that stand for the names of m and its service.
-func (f *file) methodWords(m *method) words {
-	w := f.serviceWords(m.service)
-	maps.Copy(w, words{
-		"Method":           m.name,
-		"calledAs":         m.calledAs,
-		"Request":          f.out.QualifiedGoIdent(m.source.Input.GoIdent),
-		"Response":         f.out.QualifiedGoIdent(m.source.Output.GoIdent),
+func methodWords(m *Method) words {
+	own := serviceWords(m.service)
+	maps.Copy(own, words{
+		"Method":           m.Name,
+		"calledAs":         m.calledAs(),
+		"fullMethod":       m.fullName(),
+		"fullNameConstant": m.fullNameConstant,
+		"Request":          m.Request,
+		"Response":         m.Response,
 		"ServerStream":     m.serverStream(),
 		"ClientStream":     m.clientStream(),
 		"serverStreamImpl": "ttrpc" + m.serverStream(),
 		"clientStreamImpl": "ttrpc" + m.clientStream(),
-		"clientStreams":    strconv.FormatBool(m.shape.clientStreams),
-		"serverStreams":    strconv.FormatBool(m.shape.serverStreams),
+		"clientStreams":    strconv.FormatBool(m.ClientStreams),
+		"serverStreams":    strconv.FormatBool(m.ServerStreams),
 	})
-	return w
+	return own
 }
 
-// header writes what stands above the imports: the .proto file's own head, for
-// the licence is in it, and what this file was made by and from.
-func (f *file) header(compiler string) {
-	for _, text := range f.headComments() {
-		f.comment(text)
-		f.out.P()
+// constants writes the full names of the methods of s.
+func (w *writer) constants(s *Service) {
+	if len(s.Methods) == 0 {
+		return
 	}
-	f.emit(words{"generator": Name, "version": Version, "compiler": compiler, "source": f.source.Desc.Path()}, `
-// Code generated by $generator. DO NOT EDIT.
-// versions:
-// - $generator $version
-// - protoc $compiler
-// source: $source`)
-	if options, _ := f.source.Desc.Options().(*descriptorpb.FileOptions); options.GetDeprecated() {
-		f.out.P("//")
-		f.comment("Deprecated: " + f.source.Desc.Path() + " is a deprecated file.")
+	w.emit(serviceWords(s), `
+// The full names of the methods of $fullName, as interceptors see them.
+const (`)
+	for _, m := range s.Methods {
+		w.emit(methodWords(m), `$fullNameConstant = "$fullMethod"`)
 	}
-	f.out.P()
-	f.out.P("package ", f.source.GoPackageName)
-}
-
-// headComments returns the comments above the first statement of the .proto
-// file, which is the one for its syntax or edition. These are their field
-// numbers in google.protobuf.FileDescriptorProto.
-func (f *file) headComments() []string {
-	const syntax, edition = 12, 14
-	var texts []string
-	for _, field := range []int32{syntax, edition} {
-		statement := f.source.Desc.SourceLocations().ByPath(protoreflect.SourcePath{field})
-		texts = append(texts, statement.LeadingDetachedComments...)
-		texts = append(texts, statement.LeadingComments)
-	}
-	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
+	w.emit(nil, `)`)
+	w.out.P()
 }
 
 // document writes the comment of a declaration: a first sentence, if there is
 // one, and what the .proto file says.
-func (f *file) document(sentence string, comments protogen.CommentSet, deprecated bool) {
-	paragraphs := []string{sentence, string(comments.Leading), string(comments.Trailing)}
-	if deprecated {
-		paragraphs = append(paragraphs, "Deprecated: marked as deprecated in "+f.source.Desc.Path()+".")
+func (w *writer) document(sentence string, c Comments) {
+	paragraphs := []string{sentence, c.Leading, c.Trailing}
+	if c.Deprecated {
+		paragraphs = append(paragraphs, "Deprecated: marked as deprecated in "+w.path+".")
 	}
 	paragraphs = slices.DeleteFunc(paragraphs, func(text string) bool { return text == "" })
 	for i, text := range paragraphs {
 		if i > 0 {
-			f.out.P("//")
+			w.out.P("//")
 		}
-		f.comment(text)
+		comment(w.out, text)
 	}
 }
 
 // comment writes a text as a comment.
-func (f *file) comment(text string) {
+func comment(out interface{ P(...any) }, text string) {
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n "), "\n") {
 		line = strings.TrimRight(line, " \t")
 		if line != "" && line[0] != ' ' && line[0] != '\t' {
 			line = " " + line // a comment, never a directive to the compiler
 		}
-		f.out.P("//", line)
+		out.P("//", line)
 	}
 }

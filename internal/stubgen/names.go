@@ -6,9 +6,78 @@ package stubgen
 import (
 	"errors"
 	"fmt"
-
-	"google.golang.org/protobuf/compiler/protogen"
 )
+
+// A Package knows the names that a Go package declares: the messages of all its
+// files, and what is generated for its services. It reports names that would be
+// declared twice, and finds free ones for what v1.2.10 does not generate.
+//
+// A Package sees what the generator is shown in one run. Use it in this order:
+// DeclareType for all messages and enums of all files, then AddServices.
+type Package struct {
+	declared namespace
+}
+
+// NewPackage returns a package that declares nothing.
+func NewPackage() *Package { return &Package{make(namespace)} }
+
+// DeclareType notes what is generated for a message or an enum by another
+// generator, whose business it is that these have names of their own. What is
+// "message pkg.M" or the like, place is file:line:column.
+func (p *Package) DeclareType(name, what, place string) {
+	p.declared[name] = declaration{what, place}
+}
+
+// AddServices declares the services of all files of the package, and gives names
+// to what is generated for them. The error says which names are taken, one per
+// line; then, the files cannot be written.
+func (p *Package) AddServices(files []*File) error {
+	var problems []error
+	for _, file := range files {
+		for _, s := range file.Services {
+			problems = append(problems, p.declare(s))
+		}
+	}
+	for _, file := range files {
+		for _, s := range file.Services {
+			p.name(s)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// declare declares the names that s has with every generator of ttrpc.
+func (p *Package) declare(s *Service) error {
+	var problems []error
+	d := declaration{"service " + s.FullName, s.Place}
+	for _, name := range s.exportedNames() {
+		problems = append(problems, p.declared.declare(name, d))
+	}
+	methods := make(namespace)
+	for _, m := range s.Methods {
+		m.service = s
+		d := declaration{"method " + s.FullName + "." + m.ProtoName, m.Place}
+		if err := methods.declare(m.Name, d); err != nil {
+			problems = append(problems, err)
+			continue // its other names would collide, too
+		}
+		for _, name := range m.exportedNames() {
+			problems = append(problems, p.declared.declare(name, d))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// name gives names to what v1.2.10 does not generate. Input that it can compile
+// must not fail for their sake: where a name is taken, they have another.
+func (p *Package) name(s *Service) {
+	d := declaration{"service " + s.FullName, s.Place}
+	s.unimplemented = p.declared.declareFree("Unimplemented"+s.serviceName(), d)
+	for _, m := range s.Methods {
+		d := declaration{"method " + s.FullName + "." + m.ProtoName, m.Place}
+		m.fullNameConstant = p.declared.declareFree(s.Name+"_"+m.Name+"_FullMethodName", d)
+	}
+}
 
 // A declaration is something in a .proto file to which a Go name belongs.
 type declaration struct {
@@ -28,46 +97,11 @@ func (n namespace) declare(name string, d declaration) error {
 	return nil
 }
 
-// checkNames reports the names that source's messages and services would
-// declare twice in the Go package.
-func checkNames(source *protogen.File, services []*service) error {
-	declared := make(namespace)
-	declareTypes(declared, source, source.Messages, source.Enums)
-	var problems []error
-	for _, s := range services {
-		d := declaration{"service " + s.fullName, place(source, s.source.Location)}
-		for _, name := range s.exportedNames() {
-			problems = append(problems, declared.declare(name, d))
-		}
-		methods := make(namespace)
-		for _, m := range s.methods {
-			d := declaration{"method " + string(m.source.Desc.FullName()), place(source, m.source.Location)}
-			if err := methods.declare(m.name, d); err != nil {
-				problems = append(problems, err)
-				continue // its other names would collide, too
-			}
-			for _, name := range m.exportedNames() {
-				problems = append(problems, declared.declare(name, d))
-			}
-		}
+// declareFree takes a name for d that nobody has: the given one, if it can be,
+// or one that differs from it in underscores at its end.
+func (n namespace) declareFree(name string, d declaration) string {
+	for n.declare(name, d) != nil {
+		name += "_"
 	}
-	return errors.Join(problems...)
-}
-
-// declareTypes declares messages and enums, and those that lie in them. That
-// they have names of their own is protoc-gen-go's business.
-func declareTypes(declared namespace, source *protogen.File, messages []*protogen.Message, enums []*protogen.Enum) {
-	for _, e := range enums {
-		declared[e.GoIdent.GoName] = declaration{"enum " + string(e.Desc.FullName()), place(source, e.Location)}
-	}
-	for _, m := range messages {
-		declared[m.GoIdent.GoName] = declaration{"message " + string(m.Desc.FullName()), place(source, m.Location)}
-		declareTypes(declared, source, m.Messages, m.Enums)
-	}
-}
-
-// place returns a location in a .proto file as file:line:column.
-func place(source *protogen.File, location protogen.Location) string {
-	at := source.Desc.SourceLocations().ByPath(location.Path)
-	return fmt.Sprintf("%s:%d:%d", source.Desc.Path(), at.StartLine+1, at.StartColumn+1)
+	return name
 }

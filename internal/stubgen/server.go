@@ -8,92 +8,115 @@ import (
 	"strings"
 )
 
-// server writes the server side of a service: the interface to implement, the
-// streams its methods get, the function that registers an implementation, and
-// the handlers that it registers.
-func (f *file) server(s *service) {
-	f.serviceInterface(s)
+// server writes the server side of a service: the interface to implement, a type
+// that implements it by errors, the streams its methods get, the function that
+// registers an implementation, and the handlers that it registers.
+func (w *writer) server(s *Service) {
+	w.serviceInterface(s)
+	w.unimplemented(s)
 	for _, m := range s.streams() {
-		f.serverStream(m)
+		w.serverStream(m)
 	}
-	f.register(s)
-	if len(s.methods) > 0 {
-		f.emit(f.serviceWords(s), `
+	w.register(s)
+	if len(s.Methods) > 0 {
+		w.emit(serviceWords(s), `
 // $handlers decode the requests of $fullName.
 type $handlers struct{ service $Service }
 `)
 	}
-	for _, m := range s.methods {
-		f.handler(m)
+	for _, m := range s.Methods {
+		w.handler(m)
 	}
 }
 
 // serviceInterface writes the interface that an implementation has, and a
 // client, too, if there is no stream.
-func (f *file) serviceInterface(s *service) {
-	w := f.serviceWords(s)
-	f.document(s.serviceName()+" is the service "+s.fullName+".", s.source.Comments, s.deprecated())
-	f.emit(w, `type $Service interface {`)
-	for _, m := range s.methods {
-		f.document("", m.source.Comments, m.deprecated())
-		f.emit(f.methodWords(m), m.serverSignature())
+func (w *writer) serviceInterface(s *Service) {
+	own := serviceWords(s)
+	w.document(s.serviceName()+" is the service "+s.FullName+".", s.Comments)
+	w.emit(own, `type $Service interface {`)
+	for _, m := range s.Methods {
+		w.document("", m.Comments)
+		w.emit(methodWords(m), m.serverSignature())
 	}
-	f.emit(w, `}`)
-	f.out.P()
+	w.emit(own, `}`)
+	w.out.P()
 }
 
 // serverSignature returns the method of the interface of the server.
-func (m *method) serverSignature() string {
-	switch m.shape {
-	case shape{clientStreams: true, serverStreams: true}:
+func (m *Method) serverSignature() string {
+	switch {
+	case m.ClientStreams && m.ServerStreams:
 		return `$Method($context.Context, $ServerStream) error`
-	case shape{clientStreams: true}:
+	case m.ClientStreams:
 		return `$Method($context.Context, $ServerStream) (*$Response, error)`
-	case shape{serverStreams: true}:
+	case m.ServerStreams:
 		return `$Method($context.Context, *$Request, $ServerStream) error`
 	default:
 		return `$Method($context.Context, *$Request) (*$Response, error)`
 	}
 }
 
+// unimplemented writes a type that has all methods of the service's interface.
+func (w *writer) unimplemented(s *Service) {
+	w.emit(serviceWords(s), `
+// $Unimplemented answers every call to $fullName with the code Unimplemented.
+// A type that embeds it remains a $Service when the service gets more methods.
+type $Unimplemented struct{}
+`)
+	w.out.P()
+	for _, m := range s.Methods {
+		result := `nil, `
+		if m.ServerStreams {
+			result = ``
+		}
+		w.emit(methodWords(m), `
+func ($Unimplemented) `+m.serverSignature()+` {
+	return `+result+`$status.Error($codes.Unimplemented, "method $Method not implemented")
+}
+`)
+		w.out.P()
+	}
+}
+
 // serverStream writes the server's side of a stream.
-func (f *file) serverStream(m *method) {
-	w := f.methodWords(m)
-	f.emit(w, `
+func (w *writer) serverStream(m *Method) {
+	own := methodWords(m)
+	w.emit(own, `
 // $ServerStream is the server's side of a stream of $name.$Method.
 type $ServerStream interface {`)
-	if m.shape.serverStreams {
-		f.emit(w, `Send(*$Response) error`)
+	if m.ServerStreams {
+		w.emit(own, `Send(*$Response) error`)
 	}
-	if m.shape.clientStreams {
-		f.emit(w, `Recv() (*$Request, error)`)
+	if m.ClientStreams {
+		w.emit(own, `Recv() (*$Request, error)`)
 	}
-	f.emit(w, `
+	w.emit(own, `
 	$ttrpc.StreamServer
 }
 
 type $serverStreamImpl struct{ $ttrpc.StreamServer }
 `)
-	if m.shape.serverStreams {
-		f.send(w, "serverStreamImpl", "Response")
+	if m.ServerStreams {
+		w.send(own, "serverStreamImpl", "Response")
 	}
-	if m.shape.clientStreams {
-		f.recv(w, "serverStreamImpl", "Request")
+	if m.ClientStreams {
+		w.recv(own, "serverStreamImpl", "Request")
 	}
 }
 
 // send writes the method that sends a message on a stream, of either side. The
 // stream's type and the message's stand under the given words.
-func (f *file) send(w words, stream, message string) {
-	f.emit(w, fmt.Sprintf(`
+func (w *writer) send(own words, stream, message string) {
+	w.emit(own, fmt.Sprintf(`
 func ($x *$%s) Send($m *$%s) error { return $x.SendMsg($m) }
 `, stream, message))
-	f.out.P()
+	w.out.P()
 }
 
 // recv writes the method that receives a message from a stream, of either side.
-func (f *file) recv(w words, stream, message string) {
-	f.emit(w, fmt.Sprintf(`
+func (w *writer) recv(own words, stream, message string) {
+	w.emit(own, fmt.Sprintf(`
 func ($x *$%s) Recv() (*$%s, error) {
 	m := new($%[2]s)
 	if err := $x.RecvMsg(m); err != nil {
@@ -102,49 +125,49 @@ func ($x *$%s) Recv() (*$%s, error) {
 	return m, nil
 }
 `, stream, message))
-	f.out.P()
+	w.out.P()
 }
 
 // register writes the function that registers an implementation.
-func (f *file) register(s *service) {
-	w := f.serviceWords(s)
-	f.emit(w, `
+func (w *writer) register(s *Service) {
+	own := serviceWords(s)
+	w.emit(own, `
 // $Register makes $srv answer the calls to $fullName with $svc.
 func $Register($srv *$ttrpc.Server, $svc $Service) {`)
-	if len(s.methods) > 0 {
-		f.emit(w, `h := $handlers{$svc}`)
+	if len(s.Methods) > 0 {
+		w.emit(own, `h := $handlers{$svc}`)
 	}
-	f.emit(w, `$srv.RegisterService("$fullName", &$ttrpc.ServiceDesc{`)
+	w.emit(own, `$srv.RegisterService("$fullName", &$ttrpc.ServiceDesc{`)
 	if methods := s.unary(); len(methods) > 0 {
-		f.emit(w, `Methods: map[string]$ttrpc.Method{`)
-		f.entries(methods, `h.$Method`)
-		f.emit(w, `},`)
+		w.emit(own, `Methods: map[string]$ttrpc.Method{`)
+		w.entries(methods, `h.$Method`)
+		w.emit(own, `},`)
 	}
 	if methods := s.streams(); len(methods) > 0 {
-		f.emit(w, `Streams: map[string]$ttrpc.Stream{`)
-		f.entries(methods, `{Handler: h.$Method, StreamingClient: $clientStreams, StreamingServer: $serverStreams}`)
-		f.emit(w, `},`)
+		w.emit(own, `Streams: map[string]$ttrpc.Stream{`)
+		w.entries(methods, `{Handler: h.$Method, StreamingClient: $clientStreams, StreamingServer: $serverStreams}`)
+		w.emit(own, `},`)
 	}
-	f.emit(w, `
+	w.emit(own, `
 	})
 }
 `)
 }
 
 // entries writes an entry of a map of methods for each name of each method.
-func (f *file) entries(methods []*method, value string) {
+func (w *writer) entries(methods []*Method, value string) {
 	for _, m := range methods {
-		for _, name := range m.servedAs {
-			f.emit(f.methodWords(m), fmt.Sprintf(`%q: %s,`, name, value))
+		for _, name := range m.servedAs() {
+			w.emit(methodWords(m), fmt.Sprintf(`%q: %s,`, name, value))
 		}
 	}
 }
 
 // handler writes what the server calls for a method.
-func (f *file) handler(m *method) {
-	w := f.methodWords(m)
-	if !m.shape.streams() {
-		f.emit(w, `
+func (w *writer) handler(m *Method) {
+	own := methodWords(m)
+	if !m.streams() {
+		w.emit(own, `
 func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(any) error) (any, error) {
 	req := new($Request)
 	if err := $unmarshal(req); err != nil {
@@ -153,15 +176,15 @@ func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(any) error) (
 	return $h.service.$Method($ctx, req)
 }
 `)
-		f.out.P()
+		w.out.P()
 		return
 	}
 
-	f.emit(w, `func ($h $handlers) $Method($ctx $context.Context, $stream $ttrpc.StreamServer) (any, error) {`)
+	w.emit(own, `func ($h $handlers) $Method($ctx $context.Context, $stream $ttrpc.StreamServer) (any, error) {`)
 	arguments := []string{`$ctx`}
-	if !m.shape.clientStreams {
+	if !m.ClientStreams {
 		// The one message of the client is the method's request.
-		f.emit(w, `
+		w.emit(own, `
 	req := new($Request)
 	if err := $stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -170,12 +193,12 @@ func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(any) error) (
 	}
 	arguments = append(arguments, `&$serverStreamImpl{$stream}`)
 	call := `$h.service.$Method(` + strings.Join(arguments, ", ") + `)`
-	if m.shape.serverStreams {
+	if m.ServerStreams {
 		call = `nil, ` + call // all answers have gone through the stream
 	}
-	f.emit(w, `
+	w.emit(own, `
 	return `+call+`
 }
 `)
-	f.out.P()
+	w.out.P()
 }

@@ -12,12 +12,32 @@ package edition
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
+)
+
+// The full names of the methods of ttrpc.testdata.edition.New, as interceptors see them.
+const (
+	New_Do_FullMethodName     = "/ttrpc.testdata.edition.New/Do"
+	New_Follow_FullMethodName = "/ttrpc.testdata.edition.New/Follow"
 )
 
 // NewService is the service ttrpc.testdata.edition.New.
 type NewService interface {
 	Do(context.Context, *Message) (*Message, error)
 	Follow(context.Context, *Message, New_FollowServer) error
+}
+
+// UnimplementedNewService answers every call to ttrpc.testdata.edition.New with the code Unimplemented.
+// A type that embeds it remains a NewService when the service gets more methods.
+type UnimplementedNewService struct{}
+
+func (UnimplementedNewService) Do(context.Context, *Message) (*Message, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
+}
+
+func (UnimplementedNewService) Follow(context.Context, *Message, New_FollowServer) error {
+	return status.Error(codes.Unimplemented, "method Follow not implemented")
 }
 
 // New_FollowServer is the server's side of a stream of New.Follow.

@@ -15,6 +15,15 @@ import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
 	req "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/names/req"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
+)
+
+// The full names of the methods of ttrpc.testdata.names.type, as interceptors see them.
+const (
+	Type_Func_FullMethodName   = "/ttrpc.testdata.names.type/func"
+	Type_Select_FullMethodName = "/ttrpc.testdata.names.type/Select"
+	Type_Any_FullMethodName    = "/ttrpc.testdata.names.type/any"
 )
 
 // TypeService is the service ttrpc.testdata.names.type.
@@ -24,6 +33,22 @@ type TypeService interface {
 	Func(context.Context, *Context) (*Server, error)
 	Select(context.Context, Type_SelectServer) error
 	Any(context.Context, *Context) (*Context, error)
+}
+
+// UnimplementedTypeService answers every call to ttrpc.testdata.names.type with the code Unimplemented.
+// A type that embeds it remains a TypeService when the service gets more methods.
+type UnimplementedTypeService struct{}
+
+func (UnimplementedTypeService) Func(context.Context, *Context) (*Server, error) {
+	return nil, status.Error(codes.Unimplemented, "method Func not implemented")
+}
+
+func (UnimplementedTypeService) Select(context.Context, Type_SelectServer) error {
+	return status.Error(codes.Unimplemented, "method Select not implemented")
+}
+
+func (UnimplementedTypeService) Any(context.Context, *Context) (*Context, error) {
+	return nil, status.Error(codes.Unimplemented, "method Any not implemented")
 }
 
 // Type_SelectServer is the server's side of a stream of Type.Select.
@@ -144,12 +169,30 @@ func (c *ttrpcTypeCaller) Any(ctx context.Context, req_ *Context) (*Context, err
 	return resp, nil
 }
 
+// The full names of the methods of ttrpc.testdata.names.with_underscores_, as interceptors see them.
+const (
+	WithUnderscores__XDoIt__FullMethodName     = "/ttrpc.testdata.names.with_underscores_/_do_it_"
+	WithUnderscores__Do_2Things_FullMethodName = "/ttrpc.testdata.names.with_underscores_/Do_2Things"
+)
+
 // WithUnderscores_Service is the service ttrpc.testdata.names.with_underscores_.
 //
 // Names that end like generated ones, or hold underscores.
 type WithUnderscores_Service interface {
 	XDoIt_(context.Context, *Context) (*Context, error)
 	Do_2Things(context.Context, WithUnderscores__Do_2ThingsServer) (*Context, error)
+}
+
+// UnimplementedWithUnderscores_Service answers every call to ttrpc.testdata.names.with_underscores_ with the code Unimplemented.
+// A type that embeds it remains a WithUnderscores_Service when the service gets more methods.
+type UnimplementedWithUnderscores_Service struct{}
+
+func (UnimplementedWithUnderscores_Service) XDoIt_(context.Context, *Context) (*Context, error) {
+	return nil, status.Error(codes.Unimplemented, "method XDoIt_ not implemented")
+}
+
+func (UnimplementedWithUnderscores_Service) Do_2Things(context.Context, WithUnderscores__Do_2ThingsServer) (*Context, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do_2Things not implemented")
 }
 
 // WithUnderscores__Do_2ThingsServer is the server's side of a stream of WithUnderscores_.Do_2Things.
@@ -254,9 +297,22 @@ func (x *ttrpcWithUnderscores__Do_2ThingsClient) CloseAndRecv() (*Context, error
 	return m, nil
 }
 
+// The full names of the methods of ttrpc.testdata.names.Foo_Bar, as interceptors see them.
+const (
+	Foo_Bar_Do_FullMethodName = "/ttrpc.testdata.names.Foo_Bar/Do"
+)
+
 // Foo_BarService is the service ttrpc.testdata.names.Foo_Bar.
 type Foo_BarService interface {
 	Do(context.Context, *Context) (*Context, error)
+}
+
+// UnimplementedFoo_BarService answers every call to ttrpc.testdata.names.Foo_Bar with the code Unimplemented.
+// A type that embeds it remains a Foo_BarService when the service gets more methods.
+type UnimplementedFoo_BarService struct{}
+
+func (UnimplementedFoo_BarService) Do(context.Context, *Context) (*Context, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
 }
 
 // RegisterFoo_BarService makes srv answer the calls to ttrpc.testdata.names.Foo_Bar with svc.
@@ -294,6 +350,16 @@ func (c *ttrpcFoo_BarCaller) Do(ctx context.Context, req_ *Context) (*Context, e
 	return resp, nil
 }
 
+// The full names of the methods of ttrpc.testdata.names.Foo, as interceptors see them.
+const (
+	Foo_Bar_FullMethodName     = "/ttrpc.testdata.names.Foo/Bar"
+	Foo_Send_FullMethodName    = "/ttrpc.testdata.names.Foo/Send"
+	Foo_Recv_FullMethodName    = "/ttrpc.testdata.names.Foo/Recv"
+	Foo_SendMsg_FullMethodName = "/ttrpc.testdata.names.Foo/SendMsg"
+	Foo_Call_FullMethodName    = "/ttrpc.testdata.names.Foo/Call"
+	Foo_String_FullMethodName  = "/ttrpc.testdata.names.Foo/String"
+)
+
 // FooService is the service ttrpc.testdata.names.Foo.
 type FooService interface {
 	Bar(context.Context, Foo_BarServer) (*Server, error)
@@ -302,6 +368,34 @@ type FooService interface {
 	SendMsg(context.Context, *Context, Foo_SendMsgServer) error
 	Call(context.Context, *Context) (*Server, error)
 	String(context.Context, *Context) (*Server, error)
+}
+
+// UnimplementedFooService answers every call to ttrpc.testdata.names.Foo with the code Unimplemented.
+// A type that embeds it remains a FooService when the service gets more methods.
+type UnimplementedFooService struct{}
+
+func (UnimplementedFooService) Bar(context.Context, Foo_BarServer) (*Server, error) {
+	return nil, status.Error(codes.Unimplemented, "method Bar not implemented")
+}
+
+func (UnimplementedFooService) Send(context.Context, Foo_SendServer) error {
+	return status.Error(codes.Unimplemented, "method Send not implemented")
+}
+
+func (UnimplementedFooService) Recv(context.Context, Foo_RecvServer) error {
+	return status.Error(codes.Unimplemented, "method Recv not implemented")
+}
+
+func (UnimplementedFooService) SendMsg(context.Context, *Context, Foo_SendMsgServer) error {
+	return status.Error(codes.Unimplemented, "method SendMsg not implemented")
+}
+
+func (UnimplementedFooService) Call(context.Context, *Context) (*Server, error) {
+	return nil, status.Error(codes.Unimplemented, "method Call not implemented")
+}
+
+func (UnimplementedFooService) String(context.Context, *Context) (*Server, error) {
+	return nil, status.Error(codes.Unimplemented, "method String not implemented")
 }
 
 // Foo_BarServer is the server's side of a stream of Foo.Bar.
@@ -569,9 +663,22 @@ func (c *ttrpcFooCaller) String(ctx context.Context, req_ *Context) (*Server, er
 	return resp, nil
 }
 
+// The full names of the methods of ttrpc.testdata.names.FooService, as interceptors see them.
+const (
+	FooService_Do_FullMethodName = "/ttrpc.testdata.names.FooService/Do"
+)
+
 // FooServiceService is the service ttrpc.testdata.names.FooService.
 type FooServiceService interface {
 	Do(context.Context, *Context) (*Context, error)
+}
+
+// UnimplementedFooServiceService answers every call to ttrpc.testdata.names.FooService with the code Unimplemented.
+// A type that embeds it remains a FooServiceService when the service gets more methods.
+type UnimplementedFooServiceService struct{}
+
+func (UnimplementedFooServiceService) Do(context.Context, *Context) (*Context, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
 }
 
 // RegisterFooServiceService makes srv answer the calls to ttrpc.testdata.names.FooService with svc.
@@ -611,9 +718,22 @@ func (c *ttrpcFooServiceCaller) Do(ctx context.Context, req_ *Context) (*Context
 	return resp, nil
 }
 
+// The full names of the methods of ttrpc.testdata.names.FOO, as interceptors see them.
+const (
+	FOO_Do_FullMethodName = "/ttrpc.testdata.names.FOO/Do"
+)
+
 // FOOService is the service ttrpc.testdata.names.FOO.
 type FOOService interface {
 	Do(context.Context, FOO_DoServer) (*Context, error)
+}
+
+// UnimplementedFOOService answers every call to ttrpc.testdata.names.FOO with the code Unimplemented.
+// A type that embeds it remains a FOOService when the service gets more methods.
+type UnimplementedFOOService struct{}
+
+func (UnimplementedFOOService) Do(context.Context, FOO_DoServer) (*Context, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
 }
 
 // FOO_DoServer is the server's side of a stream of FOO.Do.
@@ -692,6 +812,14 @@ func (x *ttrpcFOO_DoClient) CloseAndRecv() (*Context, error) {
 	return m, nil
 }
 
+// The full names of the methods of ttrpc.testdata.names.Imported, as interceptors see them.
+const (
+	Imported_Unary_FullMethodName        = "/ttrpc.testdata.names.Imported/Unary"
+	Imported_ClientStream_FullMethodName = "/ttrpc.testdata.names.Imported/ClientStream"
+	Imported_ServerStream_FullMethodName = "/ttrpc.testdata.names.Imported/ServerStream"
+	Imported_Bidi_FullMethodName         = "/ttrpc.testdata.names.Imported/Bidi"
+)
+
 // ImportedService is the service ttrpc.testdata.names.Imported.
 //
 // A package that is called like a variable.
@@ -700,6 +828,26 @@ type ImportedService interface {
 	ClientStream(context.Context, Imported_ClientStreamServer) (*req.Item, error)
 	ServerStream(context.Context, *req.Item, Imported_ServerStreamServer) error
 	Bidi(context.Context, Imported_BidiServer) error
+}
+
+// UnimplementedImportedService answers every call to ttrpc.testdata.names.Imported with the code Unimplemented.
+// A type that embeds it remains a ImportedService when the service gets more methods.
+type UnimplementedImportedService struct{}
+
+func (UnimplementedImportedService) Unary(context.Context, *req.Item) (*req.Item, error) {
+	return nil, status.Error(codes.Unimplemented, "method Unary not implemented")
+}
+
+func (UnimplementedImportedService) ClientStream(context.Context, Imported_ClientStreamServer) (*req.Item, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClientStream not implemented")
+}
+
+func (UnimplementedImportedService) ServerStream(context.Context, *req.Item, Imported_ServerStreamServer) error {
+	return status.Error(codes.Unimplemented, "method ServerStream not implemented")
+}
+
+func (UnimplementedImportedService) Bidi(context.Context, Imported_BidiServer) error {
+	return status.Error(codes.Unimplemented, "method Bidi not implemented")
 }
 
 // Imported_ClientStreamServer is the server's side of a stream of Imported.ClientStream.

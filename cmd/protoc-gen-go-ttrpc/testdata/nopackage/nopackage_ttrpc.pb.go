@@ -14,11 +14,26 @@ package nopackage
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
+)
+
+// The full names of the methods of TestdataNoPackage, as interceptors see them.
+const (
+	TestdataNoPackage_Do_FullMethodName = "/TestdataNoPackage/Do"
 )
 
 // TestdataNoPackageService is the service TestdataNoPackage.
 type TestdataNoPackageService interface {
 	Do(context.Context, *TestdataNoPackageMessage) (*TestdataNoPackageMessage, error)
+}
+
+// UnimplementedTestdataNoPackageService answers every call to TestdataNoPackage with the code Unimplemented.
+// A type that embeds it remains a TestdataNoPackageService when the service gets more methods.
+type UnimplementedTestdataNoPackageService struct{}
+
+func (UnimplementedTestdataNoPackageService) Do(context.Context, *TestdataNoPackageMessage) (*TestdataNoPackageMessage, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
 }
 
 // RegisterTestdataNoPackageService makes srv answer the calls to TestdataNoPackage with svc.

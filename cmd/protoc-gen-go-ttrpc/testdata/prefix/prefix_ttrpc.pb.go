@@ -14,6 +14,13 @@ package prefix
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
+)
+
+// The full names of the methods of ttrpc.testdata.prefix.Tasks, as interceptors see them.
+const (
+	TTRPCTasks_Do_FullMethodName = "/ttrpc.testdata.prefix.Tasks/Do"
 )
 
 // TTRPCTasksService is the service ttrpc.testdata.prefix.Tasks.
@@ -21,6 +28,14 @@ import (
 // Tasks has no streams.
 type TTRPCTasksService interface {
 	Do(context.Context, *Message) (*Message, error)
+}
+
+// UnimplementedTTRPCTasksService answers every call to ttrpc.testdata.prefix.Tasks with the code Unimplemented.
+// A type that embeds it remains a TTRPCTasksService when the service gets more methods.
+type UnimplementedTTRPCTasksService struct{}
+
+func (UnimplementedTTRPCTasksService) Do(context.Context, *Message) (*Message, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
 }
 
 // RegisterTTRPCTasksService makes srv answer the calls to ttrpc.testdata.prefix.Tasks with svc.
@@ -60,6 +75,13 @@ func (c *ttrpcTTRPCTasksCaller) Do(ctx context.Context, req *Message) (*Message,
 	return resp, nil
 }
 
+// The full names of the methods of ttrpc.testdata.prefix.Events, as interceptors see them.
+const (
+	TTRPCEvents_Publish_FullMethodName   = "/ttrpc.testdata.prefix.Events/Publish"
+	TTRPCEvents_Subscribe_FullMethodName = "/ttrpc.testdata.prefix.Events/Subscribe"
+	TTRPCEvents_Exchange_FullMethodName  = "/ttrpc.testdata.prefix.Events/Exchange"
+)
+
 // TTRPCEventsService is the service ttrpc.testdata.prefix.Events.
 //
 // Events has streams.
@@ -67,6 +89,22 @@ type TTRPCEventsService interface {
 	Publish(context.Context, TTRPCEvents_PublishServer) (*Message, error)
 	Subscribe(context.Context, *Message, TTRPCEvents_SubscribeServer) error
 	Exchange(context.Context, TTRPCEvents_ExchangeServer) error
+}
+
+// UnimplementedTTRPCEventsService answers every call to ttrpc.testdata.prefix.Events with the code Unimplemented.
+// A type that embeds it remains a TTRPCEventsService when the service gets more methods.
+type UnimplementedTTRPCEventsService struct{}
+
+func (UnimplementedTTRPCEventsService) Publish(context.Context, TTRPCEvents_PublishServer) (*Message, error) {
+	return nil, status.Error(codes.Unimplemented, "method Publish not implemented")
+}
+
+func (UnimplementedTTRPCEventsService) Subscribe(context.Context, *Message, TTRPCEvents_SubscribeServer) error {
+	return status.Error(codes.Unimplemented, "method Subscribe not implemented")
+}
+
+func (UnimplementedTTRPCEventsService) Exchange(context.Context, TTRPCEvents_ExchangeServer) error {
+	return status.Error(codes.Unimplemented, "method Exchange not implemented")
 }
 
 // TTRPCEvents_PublishServer is the server's side of a stream of TTRPCEvents.Publish.

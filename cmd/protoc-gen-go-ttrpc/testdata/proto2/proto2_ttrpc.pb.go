@@ -12,12 +12,32 @@ package proto2
 import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
+	codes "google.golang.org/grpc/codes"
+	status "google.golang.org/grpc/status"
+)
+
+// The full names of the methods of ttrpc.testdata.proto2.Old, as interceptors see them.
+const (
+	Old_Do_FullMethodName     = "/ttrpc.testdata.proto2.Old/Do"
+	Old_Follow_FullMethodName = "/ttrpc.testdata.proto2.Old/Follow"
 )
 
 // OldService is the service ttrpc.testdata.proto2.Old.
 type OldService interface {
 	Do(context.Context, *Message) (*Message, error)
 	Follow(context.Context, *Message, Old_FollowServer) error
+}
+
+// UnimplementedOldService answers every call to ttrpc.testdata.proto2.Old with the code Unimplemented.
+// A type that embeds it remains a OldService when the service gets more methods.
+type UnimplementedOldService struct{}
+
+func (UnimplementedOldService) Do(context.Context, *Message) (*Message, error) {
+	return nil, status.Error(codes.Unimplemented, "method Do not implemented")
+}
+
+func (UnimplementedOldService) Follow(context.Context, *Message, Old_FollowServer) error {
+	return status.Error(codes.Unimplemented, "method Follow not implemented")
 }
 
 // Old_FollowServer is the server's side of a stream of Old.Follow.

@@ -15,7 +15,22 @@ import (
 	context "context"
 	ttrpc "github.com/containerd/ttrpc"
 	status "google.golang.org/genproto/googleapis/rpc/status"
+	codes "google.golang.org/grpc/codes"
+	status1 "google.golang.org/grpc/status"
 	emptypb "google.golang.org/protobuf/types/known/emptypb"
+)
+
+// The full names of the methods of ttrpc.testdata.shapes.Shapes, as interceptors see them.
+const (
+	Shapes_Unary_FullMethodName                 = "/ttrpc.testdata.shapes.Shapes/Unary"
+	Shapes_ClientStream_FullMethodName          = "/ttrpc.testdata.shapes.Shapes/ClientStream"
+	Shapes_ServerStream_FullMethodName          = "/ttrpc.testdata.shapes.Shapes/ServerStream"
+	Shapes_Bidi_FullMethodName                  = "/ttrpc.testdata.shapes.Shapes/Bidi"
+	Shapes_Nothing_FullMethodName               = "/ttrpc.testdata.shapes.Shapes/Nothing"
+	Shapes_ClientStreamOfNothing_FullMethodName = "/ttrpc.testdata.shapes.Shapes/ClientStreamOfNothing"
+	Shapes_ServerStreamOfNothing_FullMethodName = "/ttrpc.testdata.shapes.Shapes/ServerStreamOfNothing"
+	Shapes_BidiOfNothing_FullMethodName         = "/ttrpc.testdata.shapes.Shapes/BidiOfNothing"
+	Shapes_Old_FullMethodName                   = "/ttrpc.testdata.shapes.Shapes/Old"
 )
 
 // ShapesService is the service ttrpc.testdata.shapes.Shapes.
@@ -46,6 +61,46 @@ type ShapesService interface {
 	//
 	// Deprecated: marked as deprecated in cmd/protoc-gen-go-ttrpc/testdata/shapes/shapes.proto.
 	Old(context.Context, *Item) (*status.Status, error)
+}
+
+// UnimplementedShapesService answers every call to ttrpc.testdata.shapes.Shapes with the code Unimplemented.
+// A type that embeds it remains a ShapesService when the service gets more methods.
+type UnimplementedShapesService struct{}
+
+func (UnimplementedShapesService) Unary(context.Context, *Item) (*Item, error) {
+	return nil, status1.Error(codes.Unimplemented, "method Unary not implemented")
+}
+
+func (UnimplementedShapesService) ClientStream(context.Context, Shapes_ClientStreamServer) (*Item_Part, error) {
+	return nil, status1.Error(codes.Unimplemented, "method ClientStream not implemented")
+}
+
+func (UnimplementedShapesService) ServerStream(context.Context, *Item_Part, Shapes_ServerStreamServer) error {
+	return status1.Error(codes.Unimplemented, "method ServerStream not implemented")
+}
+
+func (UnimplementedShapesService) Bidi(context.Context, Shapes_BidiServer) error {
+	return status1.Error(codes.Unimplemented, "method Bidi not implemented")
+}
+
+func (UnimplementedShapesService) Nothing(context.Context, *emptypb.Empty) (*emptypb.Empty, error) {
+	return nil, status1.Error(codes.Unimplemented, "method Nothing not implemented")
+}
+
+func (UnimplementedShapesService) ClientStreamOfNothing(context.Context, Shapes_ClientStreamOfNothingServer) (*emptypb.Empty, error) {
+	return nil, status1.Error(codes.Unimplemented, "method ClientStreamOfNothing not implemented")
+}
+
+func (UnimplementedShapesService) ServerStreamOfNothing(context.Context, *emptypb.Empty, Shapes_ServerStreamOfNothingServer) error {
+	return status1.Error(codes.Unimplemented, "method ServerStreamOfNothing not implemented")
+}
+
+func (UnimplementedShapesService) BidiOfNothing(context.Context, Shapes_BidiOfNothingServer) error {
+	return status1.Error(codes.Unimplemented, "method BidiOfNothing not implemented")
+}
+
+func (UnimplementedShapesService) Old(context.Context, *Item) (*status.Status, error) {
+	return nil, status1.Error(codes.Unimplemented, "method Old not implemented")
 }
 
 // Shapes_ClientStreamServer is the server's side of a stream of Shapes.ClientStream.
@@ -447,6 +502,15 @@ func (c *ttrpcShapesCaller) Old(ctx context.Context, req *Item) (*status.Status,
 	return resp, nil
 }
 
+// The full names of the methods of ttrpc.testdata.shapes.Cases, as interceptors see them.
+const (
+	Cases_SnakeCase_FullMethodName    = "/ttrpc.testdata.shapes.Cases/snake_case"
+	Cases_Lower_FullMethodName        = "/ttrpc.testdata.shapes.Cases/lower"
+	Cases_ClientStream_FullMethodName = "/ttrpc.testdata.shapes.Cases/ClientStream"
+	Cases_ServerStream_FullMethodName = "/ttrpc.testdata.shapes.Cases/ServerStream"
+	Cases_BidiStream_FullMethodName   = "/ttrpc.testdata.shapes.Cases/BidiStream"
+)
+
 // CasesService is the service ttrpc.testdata.shapes.Cases.
 //
 // Cases has methods whose names in Go are others than here.
@@ -456,6 +520,30 @@ type CasesService interface {
 	ClientStream(context.Context, Cases_ClientStreamServer) (*Item, error)
 	ServerStream(context.Context, *Item, Cases_ServerStreamServer) error
 	BidiStream(context.Context, Cases_BidiStreamServer) error
+}
+
+// UnimplementedCasesService answers every call to ttrpc.testdata.shapes.Cases with the code Unimplemented.
+// A type that embeds it remains a CasesService when the service gets more methods.
+type UnimplementedCasesService struct{}
+
+func (UnimplementedCasesService) SnakeCase(context.Context, *Item) (*Item, error) {
+	return nil, status1.Error(codes.Unimplemented, "method SnakeCase not implemented")
+}
+
+func (UnimplementedCasesService) Lower(context.Context, *Item) (*Item, error) {
+	return nil, status1.Error(codes.Unimplemented, "method Lower not implemented")
+}
+
+func (UnimplementedCasesService) ClientStream(context.Context, Cases_ClientStreamServer) (*Item, error) {
+	return nil, status1.Error(codes.Unimplemented, "method ClientStream not implemented")
+}
+
+func (UnimplementedCasesService) ServerStream(context.Context, *Item, Cases_ServerStreamServer) error {
+	return status1.Error(codes.Unimplemented, "method ServerStream not implemented")
+}
+
+func (UnimplementedCasesService) BidiStream(context.Context, Cases_BidiStreamServer) error {
+	return status1.Error(codes.Unimplemented, "method BidiStream not implemented")
 }
 
 // Cases_ClientStreamServer is the server's side of a stream of Cases.ClientStream.
@@ -677,12 +765,25 @@ func (x *ttrpcCases_BidiStreamClient) Recv() (*Item, error) {
 	return m, nil
 }
 
+// The full names of the methods of ttrpc.testdata.shapes.Unary, as interceptors see them.
+const (
+	Unary_Do_FullMethodName = "/ttrpc.testdata.shapes.Unary/Do"
+)
+
 // UnaryService is the service ttrpc.testdata.shapes.Unary.
 //
 // Unary has no streams, and so but one interface.
 type UnaryService interface {
 	// Do does it.
 	Do(context.Context, *Item) (*Item, error)
+}
+
+// UnimplementedUnaryService answers every call to ttrpc.testdata.shapes.Unary with the code Unimplemented.
+// A type that embeds it remains a UnaryService when the service gets more methods.
+type UnimplementedUnaryService struct{}
+
+func (UnimplementedUnaryService) Do(context.Context, *Item) (*Item, error) {
+	return nil, status1.Error(codes.Unimplemented, "method Do not implemented")
 }
 
 // RegisterUnaryService makes srv answer the calls to ttrpc.testdata.shapes.Unary with svc.
@@ -726,6 +827,10 @@ func (c *ttrpcUnaryCaller) Do(ctx context.Context, req *Item) (*Item, error) {
 type EmptyService interface {
 }
 
+// UnimplementedEmptyService answers every call to ttrpc.testdata.shapes.Empty with the code Unimplemented.
+// A type that embeds it remains a EmptyService when the service gets more methods.
+type UnimplementedEmptyService struct{}
+
 // RegisterEmptyService makes srv answer the calls to ttrpc.testdata.shapes.Empty with svc.
 func RegisterEmptyService(srv *ttrpc.Server, svc EmptyService) {
 	srv.RegisterService("ttrpc.testdata.shapes.Empty", &ttrpc.ServiceDesc{})
@@ -737,11 +842,24 @@ type ttrpcEmptyCaller struct{ client *ttrpc.Client }
 // NewEmptyClient returns a client of ttrpc.testdata.shapes.Empty that makes its calls through client.
 func NewEmptyClient(client *ttrpc.Client) EmptyService { return &ttrpcEmptyCaller{client} }
 
+// The full names of the methods of ttrpc.testdata.shapes.old_service, as interceptors see them.
+const (
+	OldService_Do_FullMethodName = "/ttrpc.testdata.shapes.old_service/Do"
+)
+
 // OldServiceService is the service ttrpc.testdata.shapes.old_service.
 //
 // Deprecated: marked as deprecated in cmd/protoc-gen-go-ttrpc/testdata/shapes/shapes.proto.
 type OldServiceService interface {
 	Do(context.Context, *Item) (*Item, error)
+}
+
+// UnimplementedOldServiceService answers every call to ttrpc.testdata.shapes.old_service with the code Unimplemented.
+// A type that embeds it remains a OldServiceService when the service gets more methods.
+type UnimplementedOldServiceService struct{}
+
+func (UnimplementedOldServiceService) Do(context.Context, *Item) (*Item, error) {
+	return nil, status1.Error(codes.Unimplemented, "method Do not implemented")
 }
 
 // RegisterOldServiceService makes srv answer the calls to ttrpc.testdata.shapes.old_service with svc.
