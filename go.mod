@@ -3,6 +3,7 @@ module github.com/containerd/ttrpc
 go 1.25.0
 
 require (
+	github.com/gogo/protobuf v1.3.2
 	github.com/stretchr/testify v1.11.1
 	golang.org/x/sys v0.46.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260226221140-a57be14db171
