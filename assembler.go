@@ -45,9 +45,8 @@ type frameReceiver interface {
 // arrives, so that a header alone obtains little memory.
 type assembler struct {
 	// immutable
-	receiver frameReceiver
-	size     int  // of the read buffer
-	whole    bool // always offer room for the whole rest of a frame
+	size  int  // of the read buffer
+	whole bool // always offer room for the whole rest of a frame
 
 	// owned by the goroutine that reads
 	store  *buffer     // the read buffer; nil while parked
@@ -93,8 +92,8 @@ func (a *assembler) space() []byte {
 }
 
 // advance takes note that n bytes have been put into the last space(), and
-// passes on the frames that they complete.
-func (a *assembler) advance(n int) error {
+// passes the frames that they complete on to r.
+func (a *assembler) advance(n int, r frameReceiver) error {
 	switch {
 	case a.direct == nil:
 		a.w += n
@@ -105,7 +104,7 @@ func (a *assembler) advance(n int) error {
 	}
 	a.direct = nil
 	for {
-		more, err := a.step()
+		more, err := a.step(r)
 		if err != nil || !more {
 			return err
 		}
@@ -114,16 +113,16 @@ func (a *assembler) advance(n int) error {
 
 // step passes on at most one frame. more is false when it takes more bytes to
 // get any further.
-func (a *assembler) step() (more bool, err error) {
+func (a *assembler) step(r frameReceiver) (more bool, err error) {
 	var unread []byte
 	if a.store != nil {
 		unread = a.store.b[a.r:a.w:a.w]
 	}
 	switch {
 	case a.head.length > messageLengthMax:
-		return a.stepOversized(unread)
+		return a.stepOversized(unread, r)
 	case a.large != nil:
-		return a.stepLarge(unread)
+		return a.stepLarge(unread, r)
 	case len(unread) < frameHeaderLength:
 		return false, nil
 	}
@@ -145,7 +144,7 @@ func (a *assembler) step() (more bool, err error) {
 	}
 	a.consume(total)
 	a.frames++
-	return true, a.receiver.receiveFrame(h, unread[frameHeaderLength:total:total], nil)
+	return true, r.receiveFrame(h, unread[frameHeaderLength:total:total], nil)
 }
 
 // consume takes n bytes off the front of what is unread.
@@ -179,7 +178,7 @@ func (a *assembler) growLarge() {
 
 // stepLarge moves what is unread into the large frame, and passes that on once
 // it is complete.
-func (a *assembler) stepLarge(unread []byte) (more bool, err error) {
+func (a *assembler) stepLarge(unread []byte, r frameReceiver) (more bool, err error) {
 	for len(unread) > 0 && len(a.large.b) < int(a.head.length) {
 		a.growLarge()
 		n := min(len(unread), cap(a.large.b)-len(a.large.b), int(a.head.length)-len(a.large.b))
@@ -193,12 +192,12 @@ func (a *assembler) stepLarge(unread []byte) (more bool, err error) {
 	h, buf := a.head, a.large
 	a.head, a.large = frameHeader{}, nil
 	a.frames++
-	return true, a.receiver.receiveFrame(h, buf.b, buf)
+	return true, r.receiveFrame(h, buf.b, buf)
 }
 
 // stepOversized throws away what is unread of an oversized frame, and reports
 // the frame once all of it is gone.
-func (a *assembler) stepOversized(unread []byte) (more bool, err error) {
+func (a *assembler) stepOversized(unread []byte, r frameReceiver) (more bool, err error) {
 	n := min(len(unread), a.skip)
 	a.consume(n)
 	a.skip -= n
@@ -210,7 +209,7 @@ func (a *assembler) stepOversized(unread []byte) (more bool, err error) {
 	a.waste.release()
 	a.waste = nil
 	a.frames++
-	return true, a.receiver.receiveOversized(h)
+	return true, r.receiveOversized(h)
 }
 
 // partial reports whether a frame has begun and not ended.

@@ -96,7 +96,7 @@ var assemblerKinds = []struct {
 
 // feed has a read all of stream, in pieces of the sizes that next returns, as
 // far as they fit the space offered.
-func feed(t testing.TB, a *assembler, stream []byte, next func() int) error {
+func feed(t testing.TB, a *testAssembler, stream []byte, next func() int) error {
 	t.Helper()
 	for len(stream) > 0 {
 		p := a.space()
@@ -118,7 +118,7 @@ func feed(t testing.TB, a *assembler, stream []byte, next func() int) error {
 // requireWholeOffer checks what a connection that is not a socket is offered:
 // 4096 bytes, and the whole rest of a frame that has its own buffer or is
 // skipped. PROTOCOL.md, "Connections that are not sockets".
-func requireWholeOffer(t testing.TB, a *assembler, offered int) {
+func requireWholeOffer(t testing.TB, a *testAssembler, offered int) {
 	rest := a.skip
 	if a.large != nil {
 		rest = int(a.head.length) - len(a.large.b)
@@ -128,13 +128,25 @@ func requireWholeOffer(t testing.TB, a *assembler, offered int) {
 	}
 }
 
+// testAssembler is an assembler with the receiver of its frames.
+type testAssembler struct {
+	assembler
+	receiver frameReceiver
+}
+
+func newTestAssembler(r frameReceiver, size int, whole bool) *testAssembler {
+	return &testAssembler{assembler{size: size, whole: whole}, r}
+}
+
+func (a *testAssembler) advance(n int) error { return a.assembler.advance(n, a.receiver) }
+
 func always(n int) func() int { return func() int { return n } }
 
 // assemble runs stream through a fresh assembler.
 func assemble(t testing.TB, size int, whole bool, stream []byte, next func() int) ([]gotFrame, error) {
 	t.Helper()
 	r := &frameRecorder{t: t}
-	a := &assembler{receiver: r, size: size, whole: whole}
+	a := newTestAssembler(r, size, whole)
 	defer a.close()
 	err := feed(t, a, stream, next)
 	return r.got, err
@@ -286,7 +298,7 @@ func TestAssemblerStopsAtErrorOfReceiver(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			for after := range 5 {
 				r := &frameRecorder{t: t, err: stop, after: after}
-				a := &assembler{receiver: r, size: kind.size, whole: kind.whole}
+				a := newTestAssembler(r, kind.size, kind.whole)
 				require.Equal(t, stop, feed(t, a, stream, always(1<<20)))
 				require.Len(t, r.got, after+1)
 				a.close()
@@ -304,7 +316,7 @@ func TestAssemblerParkKeepsWhatHasArrived(t *testing.T) {
 	require.NoError(t, err)
 	for _, n := range []int{1, 13, 10_000} {
 		r := &frameRecorder{t: t}
-		a := &assembler{receiver: r, size: readBufferSize}
+		a := newTestAssembler(r, readBufferSize, false)
 		for rest := stream; len(rest) > 0; {
 			a.space() // a read that finds nothing
 			a.park()
@@ -330,7 +342,7 @@ func TestAssemblerKnowsWhetherFrameHasBegun(t *testing.T) {
 			stream = append(stream, frameOf(1, frameData, 0, fill(0, 9_000))...)
 			stream = append(stream, frameOf(1, frameData, 0, fill(0, messageLengthMax+1))...)
 			ends := map[int]bool{0: true, 60: true, 9_070: true, len(stream): true}
-			a := &assembler{receiver: &frameRecorder{t: t}, size: kind.size, whole: kind.whole}
+			a := newTestAssembler(&frameRecorder{t: t}, kind.size, kind.whole)
 			defer a.close()
 			for at := 0; ; {
 				require.Equal(t, !ends[at], a.partial(), "at byte %d", at)
@@ -360,7 +372,7 @@ func TestAssemblerNeverOffersLessThanMinimum(t *testing.T) {
 				for range 5 {
 					stream = append(stream, frameOf(1, frameData, 0, make([]byte, rnd.IntN(1<<(8+rnd.IntN(10)))))...)
 				}
-				a := &assembler{receiver: &frameRecorder{t: t}, size: kind.size, whole: kind.whole}
+				a := newTestAssembler(&frameRecorder{t: t}, kind.size, kind.whole)
 				for at := 0; at < len(stream); {
 					p := a.space()
 					require.GreaterOrEqual(t, len(p), minReadOffer, "at byte %d of frames whose header says %d", at, a.head.length)
@@ -384,7 +396,7 @@ func emptyPools() {
 // header and a little, does not obtain what the header promises.
 func TestMemoryForLargeFrameFollowsArrival(t *testing.T) {
 	emptyPools()
-	a := &assembler{receiver: &frameRecorder{t: t}, size: readBufferSize}
+	a := newTestAssembler(&frameRecorder{t: t}, readBufferSize, false)
 	defer a.close()
 	header := make([]byte, frameHeaderLength)
 	putFrameHeader(header, frameHeader{length: messageLengthMax, streamID: 1, typ: frameRequest})
@@ -405,7 +417,7 @@ func TestMemoryForLargeFrameFollowsArrival(t *testing.T) {
 // pieces are in which it arrives.
 func TestOversizedFrameInSmallPiecesObtainsMemoryOnce(t *testing.T) {
 	const length, pieces = 8 << 20, 20
-	a := &assembler{receiver: &frameRecorder{t: t}, size: readBufferSizePortable, whole: true}
+	a := newTestAssembler(&frameRecorder{t: t}, readBufferSizePortable, true)
 	defer a.close()
 	header := make([]byte, frameHeaderLength)
 	putFrameHeader(header, frameHeader{length: length, streamID: 1, typ: frameRequest})
@@ -426,7 +438,7 @@ func TestAssemblerCloseGivesBuffersBack(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			stream := frameOf(1, frameData, 0, fill(1, 20<<10+kind.size))
 			for cut := 1; cut < len(stream); cut += 1013 {
-				a := &assembler{receiver: &frameRecorder{t: t}, size: kind.size, whole: kind.whole}
+				a := newTestAssembler(&frameRecorder{t: t}, kind.size, kind.whole)
 				require.NoError(t, feed(t, a, stream[:cut], always(2048)))
 				a.close()
 				require.Nil(t, a.store)
@@ -465,7 +477,7 @@ func FuzzReceive(f *testing.F) {
 			size = readBufferSizePortable
 		}
 		r := &frameRecorder{t: t}
-		a := &assembler{receiver: r, size: size, whole: whole}
+		a := newTestAssembler(r, size, whole)
 		defer a.close()
 		err := feed(t, a, stream, next)
 		requireFrames(t, want, r.got)

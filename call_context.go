@@ -92,7 +92,7 @@ func (c *callContext) Value(key any) any {
 	case peerKey:
 		return c.sc.peer
 	}
-	return c.sc.values.Value(key)
+	return c.sc.values().Value(key)
 }
 
 // AfterFunc arranges for f to be run, in a goroutine of its own, when c ends.

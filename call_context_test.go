@@ -21,8 +21,8 @@ type testKey string
 // newCallContext returns a context as a handler gets it.
 func newCallContext() *callContext {
 	return &callContext{sc: &serverConn{
-		values: context.WithValue(context.Background(), testKey("of"), "Serve"),
-		peer:   &Peer{AuthInfo: "peer"},
+		serveCtx: context.WithValue(context.Background(), testKey("of"), "Serve"),
+		peer:     &Peer{AuthInfo: "peer"},
 	}}
 }
 
@@ -295,7 +295,7 @@ func TestCallContextValues(t *testing.T) {
 
 	_, ok = GetMetadata(c)
 	require.False(t, ok, "no metadata is none, not an empty one")
-	c.sc.values = WithMetadata(t.Context(), MD{"k": {"Serve's"}})
+	c.sc.serveCtx = WithMetadata(t.Context(), MD{"k": {"Serve's"}})
 	md, ok := GetMetadata(c)
 	require.True(t, ok)
 	require.Equal(t, MD{"k": {"Serve's"}}, md)

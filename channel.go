@@ -20,8 +20,7 @@ const defaultFrameTimeout = 2 * time.Minute
 type channelOwner interface {
 	frameReceiver
 
-	// writeFailed is told, once, that nothing can be written any more.
-	writeFailed(err error)
+	writerOwner
 
 	// frameLate is told that a frame has not arrived in time.
 	frameLate(err error)
@@ -61,9 +60,8 @@ type channel struct {
 // newChannel returns a channel whose writer queues until open is called.
 func newChannel(conn net.Conn, owner channelOwner, frameTimeout time.Duration) *channel {
 	return &channel{
-		out:          newWriter(owner.writeFailed),
+		out:          newWriter(owner),
 		owner:        owner,
-		in:           assembler{receiver: owner},
 		frameTimeout: frameTimeout,
 		conn:         conn,
 	}
@@ -120,7 +118,7 @@ func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
 		}
 		if n > 0 {
 			empty = 0
-			if err := ch.in.advance(n); err != nil {
+			if err := ch.in.advance(n, ch.owner); err != nil {
 				return err
 			}
 			if ch.out.mustThrottle() {

@@ -23,10 +23,10 @@ type Client struct {
 	*channel
 
 	// immutable after NewClient
-	config clientConfig
+	config *clientConfig // clients without options share one
 
 	budget    sharedBudget
-	freeCalls sync.Pool // of *clientCall
+	freeCalls sync.Pool // of *clientCall; emptied by the garbage collector when idle
 
 	// mu is taken after writer.mu.
 	mu              sync.Mutex
@@ -55,14 +55,18 @@ type pendingStream interface {
 // multiplexer.
 func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	c := &Client{
-		config: defaultClientConfig(),
+		config: defaultClientConfig,
 		nextID: 1,
 	}
-	for _, opt := range opts {
-		opt(c)
+	if len(opts) > 0 {
+		config := *defaultClientConfig
+		c.config = &config
+		for _, opt := range opts {
+			opt(c)
+		}
+		config.unary = chainUnaryClient(config.unaryChain)
 	}
-	c.config.unary = chainUnaryClient(c.config.unaryChain)
-	c.budget = newSharedBudget(c.config.budget.perConnection)
+	c.budget.init(c.config.budget.perConnection)
 	c.channel = newChannel(conn, c, c.config.frameTimeout)
 	if c.config.handshaker == nil {
 		go c.run(conn, c.open(conn))

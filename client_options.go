@@ -21,13 +21,12 @@ type clientConfig struct {
 // ClientOpts configures a client, see NewClient.
 type ClientOpts func(c *Client)
 
-func defaultClientConfig() clientConfig {
-	return clientConfig{
-		handshakeTimeout: defaultHandshakeTimeout,
-		frameTimeout:     defaultFrameTimeout,
-		budget:           defaultReceiveBudget,
-		logger:           stdLogger{},
-	}
+// defaultClientConfig is never written to.
+var defaultClientConfig = &clientConfig{
+	handshakeTimeout: defaultHandshakeTimeout,
+	frameTimeout:     defaultFrameTimeout,
+	budget:           defaultReceiveBudget,
+	logger:           stdLogger{},
 }
 
 // WithOnClose sets a function that is called once, in a goroutine of its own,

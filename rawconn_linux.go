@@ -39,15 +39,15 @@ type rawConn struct {
 
 	// owned by the goroutine that reads
 	in     *assembler
-	read   int
-	rerr   error
+	read   int // zero for the end
+	rerrno syscall.Errno
 	onRead func(fd uintptr) bool // rawConn.readReady, bound once
 
 	// owned by the goroutine that writes
 	out      []byte
 	wait     bool // for the peer, rather than stop
 	written  int
-	werr     error
+	werrno   syscall.Errno
 	onWrite  func(fd uintptr) bool // rawConn.writeReady, bound once
 	progress *atomic.Uint64        // counts the bytes written
 }
@@ -71,11 +71,14 @@ func newRawConn(conn net.Conn, progress *atomic.Uint64) *rawConn {
 // they are, for a.advance. What they mean is not looked at below RawConn.Read:
 // that would make the stack of every idle connection's goroutine grow.
 func (r *rawConn) readInto(a *assembler) (int, error) {
-	r.in, r.read, r.rerr = a, 0, nil
+	r.in, r.read, r.rerrno = a, 0, 0
 	err := r.rc.Read(r.onRead)
 	r.in = nil
-	if r.rerr != nil {
-		err = r.rerr
+	switch {
+	case r.rerrno != 0:
+		return 0, os.NewSyscallError("read", r.rerrno)
+	case err == nil && r.read == 0:
+		return 0, io.EOF
 	}
 	return r.read, err
 }
@@ -91,13 +94,8 @@ func (r *rawConn) readReady(fd uintptr) bool {
 		case errno == unix.EAGAIN:
 			r.in.park()
 			return false
-		case errno != 0:
-			r.rerr = os.NewSyscallError("read", errno)
-		case n == 0:
-			r.rerr = io.EOF
-		default:
-			r.read = n
 		}
+		r.read, r.rerrno = n, errno
 		return true
 	}
 }
@@ -118,11 +116,11 @@ func (r *rawConn) writeAll(b []byte) error {
 }
 
 func (r *rawConn) write(b []byte) (int, error) {
-	r.out, r.written, r.werr = b, 0, nil
+	r.out, r.written, r.werrno = b, 0, 0
 	err := r.rc.Write(r.onWrite)
 	r.out = nil
-	if r.werr != nil {
-		err = r.werr
+	if r.werrno != 0 {
+		err = os.NewSyscallError("write", r.werrno)
 	}
 	return r.written, err
 }
@@ -139,7 +137,7 @@ func (r *rawConn) writeReady(fd uintptr) bool {
 		case errno == unix.EAGAIN:
 			return !r.wait
 		case errno != 0:
-			r.werr = os.NewSyscallError("write", errno)
+			r.werrno = errno
 			return true
 		}
 		r.written += n

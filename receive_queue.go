@@ -40,18 +40,29 @@ type sharedBudget struct {
 	limit int64
 	free  int // what each stream may queue besides
 	used  atomic.Int64
-	ready sync.Pool // of chan struct{}, empty, for those who wait for messages
+	ready atomic.Pointer[sync.Pool] // of chan struct{}, empty, for those who wait for messages
 }
 
-func (b *sharedBudget) newReady() chan struct{} {
-	if ready, ok := b.ready.Get().(chan struct{}); ok {
+// takeReady returns a channel for those who wait for messages of a stream.
+// Most connections have no streams, so the pool is made when one waits.
+func (b *sharedBudget) takeReady() chan struct{} {
+	pool := b.ready.Load()
+	if pool == nil {
+		b.ready.CompareAndSwap(nil, new(sync.Pool))
+		pool = b.ready.Load()
+	}
+	if ready, ok := pool.Get().(chan struct{}); ok {
 		return ready
 	}
 	return make(chan struct{}, 1)
 }
 
-func newSharedBudget(perConnection int) sharedBudget {
-	return sharedBudget{limit: int64(perConnection), free: perConnection / freeShares}
+// giveReady takes a channel back that nobody waits for and nothing is in.
+func (b *sharedBudget) giveReady(ready chan struct{}) { b.ready.Load().Put(ready) }
+
+// init sets the limit. A budget in use must not be copied.
+func (b *sharedBudget) init(perConnection int) {
+	b.limit, b.free = int64(perConnection), perConnection/freeShares
 }
 
 // take reserves n bytes, or reports that there is no room for them.
@@ -303,7 +314,7 @@ func (q *receiveQueue) wait(ctx context.Context) error {
 		return nil
 	}
 	if q.ready == nil {
-		q.ready = q.shared.newReady()
+		q.ready = q.shared.takeReady()
 	}
 	q.waiters++
 	ready := q.ready
@@ -333,6 +344,6 @@ func (q *receiveQueue) leaveLocked(err error) {
 	case <-q.ready:
 	default:
 	}
-	q.shared.ready.Put(q.ready)
+	q.shared.giveReady(q.ready)
 	q.ready = nil
 }

@@ -33,7 +33,6 @@ type serverConn struct {
 	// immutable
 	server   *Server
 	serveCtx context.Context // Serve's
-	values   context.Context // the values of that, without its end
 	budget   sharedBudget
 
 	panics atomic.Int32 // contained so far
@@ -59,9 +58,8 @@ func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 	sc := &serverConn{
 		server:   s,
 		serveCtx: ctx,
-		values:   context.WithoutCancel(ctx),
-		budget:   newSharedBudget(s.config.budget.perConnection),
 	}
+	sc.budget.init(s.config.budget.perConnection)
 	sc.channel = newChannel(conn, sc, s.config.frameTimeout)
 	return sc
 }
@@ -75,7 +73,7 @@ func (sc *serverConn) serve(conn net.Conn) {
 		defer stop()
 	}
 	config := sc.server.config
-	wrapped, info, err := sc.handshake(sc.values, config.handshaker, config.handshakeTimeout)
+	wrapped, info, err := sc.handshake(sc.values(), config.handshaker, config.handshakeTimeout)
 	if err != nil {
 		sc.end(err)
 		return
@@ -92,6 +90,9 @@ func (sc *serverConn) serve(conn net.Conn) {
 		sc.end(err)
 	}
 }
+
+// values is a context with the values of Serve's, which does not end with that.
+func (sc *serverConn) values() context.Context { return context.WithoutCancel(sc.serveCtx) }
 
 // setOpened notes the end of the handshake, unless the connection has ended
 // during it.

@@ -51,6 +51,12 @@ const (
 // the last ones, and does not read them.
 var errPeerNotReading = errors.New("peer does not read what is written to it")
 
+// writerOwner is told, once and with no lock held, that nothing can be written
+// any more.
+type writerOwner interface {
+	writeFailed(err error)
+}
+
 // idleHook decides what happens to a writer that has nothing left to write.
 type idleHook interface {
 	// claimIdle is called with the writer locked. If it returns true, the hook
@@ -72,7 +78,7 @@ type idleHook interface {
 // Lock order: writer.mu is taken before the mutex of a sendHook's owner.
 type writer struct {
 	// immutable
-	onError func(error) // told once, with no lock held, that writing failed
+	owner writerOwner
 
 	progress atomic.Uint64 // bytes that the connection took
 
@@ -97,11 +103,8 @@ type writer struct {
 }
 
 // newWriter returns a writer that queues what it is given until start.
-func newWriter(onError func(error)) *writer {
-	return &writer{
-		onError: onError,
-		active:  true,
-	}
+func newWriter(owner writerOwner) *writer {
+	return &writer{owner: owner, active: true}
 }
 
 // start gives the writer its connection and writes what has been queued.
@@ -466,10 +469,10 @@ func (w *writer) write(b []byte) error {
 var errInvalidWrite = errors.New("connection returned an invalid count from Write")
 
 // fail ends the writer: nothing more is written, and every sender gets
-// ErrClosed. The first cause wins and is reported to onError.
+// ErrClosed. The first cause wins and is reported to the owner.
 func (w *writer) fail(err error) {
 	if w.end(err) {
-		w.onError(err)
+		w.owner.writeFailed(err)
 	}
 }
 

@@ -60,17 +60,22 @@ func (c *scriptConn) written() (writes int, b []byte) {
 	return len(c.writes), bytes.Join(c.writes, nil)
 }
 
-// errorLog is a writer's onError.
+// errorLog is a writer's owner.
 type errorLog struct {
 	mu   sync.Mutex
 	errs []error
 }
 
-func (l *errorLog) add(err error) {
+func (l *errorLog) writeFailed(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.errs = append(l.errs, err)
 }
+
+// ownerFunc is a writer's owner, too.
+type ownerFunc func(error)
+
+func (f ownerFunc) writeFailed(err error) { f(err) }
 
 func (l *errorLog) all() []error {
 	l.mu.Lock()
@@ -81,7 +86,7 @@ func (l *errorLog) all() []error {
 // startWriter returns a started writer.
 func startWriter(conn net.Conn) (*writer, *errorLog) {
 	var log errorLog
-	w := newWriter(log.add)
+	w := newWriter(&log)
 	w.start(conn, newRawConn(conn, &w.progress))
 	return w, &log
 }
@@ -348,7 +353,7 @@ func TestWriterKeepsShapeOfWrites(t *testing.T) {
 		for _, mode := range []sendMode{sendNow, sendShared, sendLater} {
 			conn := &scriptConn{gate: make(chan struct{})}
 			var log errorLog
-			w := newWriter(log.add)
+			w := newWriter(&log)
 			// What was queued before the start counts, too.
 			for i := range 30 {
 				w.post(owned(1, fill(i, writerSizes[i%8])))
@@ -414,7 +419,7 @@ func TestWriterCombinesSmallFramesOnSocket(t *testing.T) {
 		t.Skip("every connection takes the portable path here")
 	}
 	var log errorLog
-	w := newWriter(log.add)
+	w := newWriter(&log)
 	for i := range 100 {
 		w.post(owned(uint32(2*i), fill(i, 200)))
 	}
@@ -668,7 +673,7 @@ func TestWriterEndsOnceWhenWriteFails(t *testing.T) {
 func TestWriterEndsOnceWhenPeerIsGone(t *testing.T) {
 	near, far := unixPair(t, "unix")
 	errs := make(chan error, 10)
-	w := newWriter(func(err error) { errs <- err })
+	w := newWriter(ownerFunc(func(err error) { errs <- err }))
 	w.start(near, newRawConn(near, &w.progress))
 	require.NoError(t, far.Close())
 	for {
@@ -685,17 +690,17 @@ func TestWriterEndsOnceWhenPeerIsGone(t *testing.T) {
 	require.Empty(t, errs)
 }
 
-// However many fail a writer, at whatever time: one is told to onError, and
+// However many fail a writer, at whatever time: the owner is told one, and
 // holds no lock.
 func TestWriterFailsOnce(t *testing.T) {
 	for range 30 {
 		var errs []error
 		var w *writer
-		w = newWriter(func(err error) {
+		w = newWriter(ownerFunc(func(err error) {
 			errs = append(errs, err)
 			require.False(t, w.busy()) // would wait for a lock
 			require.Equal(t, ErrClosed, w.send(context.Background(), owned(1, nil), sendNow))
-		})
+		}))
 		conn := &scriptConn{take: func([]byte) (int, error) { return 0, errInjected }}
 		var wg sync.WaitGroup
 		for i := range 4 {
