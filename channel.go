@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +26,10 @@ type channelOwner interface {
 
 	// frameLate is told that a frame has not arrived in time.
 	frameLate(err error)
+
+	// receiveEnded is told, once, by the reading goroutine, why there will be no
+	// more frames.
+	receiveEnded(err error)
 }
 
 // channel is the I/O of one connection: it reads and writes frames, and knows
@@ -51,9 +57,12 @@ type channel struct {
 	timedFrame uint64 // assembler.frames when frameTimer was set
 	timing     bool
 
+	renewing atomic.Bool // see renewReader
+
 	closeMu       sync.Mutex
 	conn          net.Conn           // the one that close closes; the handshake may replace it
 	stopHandshake context.CancelFunc // nil unless there is one going on
+	renewable     bool               // conn is read by a rawConn
 	closed        bool
 }
 
@@ -68,16 +77,16 @@ func newChannel(conn net.Conn, owner channelOwner, frameTimeout time.Duration) *
 }
 
 // open lets frames flow over conn, which is the connection itself or what a
-// handshake made of it.
+// handshake made of it. The caller goes on with receive.
 func (ch *channel) open(conn net.Conn) *rawConn {
+	raw := newRawConn(conn, &ch.out.progress)
 	ch.closeMu.Lock()
-	ch.conn = conn
+	ch.conn, ch.renewable = conn, raw != nil
 	closed := ch.closed
 	ch.closeMu.Unlock()
 	if closed {
 		conn.Close()
 	}
-	raw := newRawConn(conn, &ch.out.progress)
 	ch.in.whole = !isStreamSocket(conn)
 	ch.in.size = readBufferSizePortable
 	if raw != nil {
@@ -101,10 +110,45 @@ func isStreamSocket(conn net.Conn) bool {
 }
 
 // receive reads frames from conn and passes them to the owner until the
-// connection ends or the owner returns an error; it returns the cause.
-func (ch *channel) receive(conn net.Conn, raw *rawConn) error {
-	defer ch.in.close()
-	defer ch.stopFrameTimer()
+// connection ends or the owner returns an error, which it tells the owner.
+// Another goroutine may go on where this one returns: see renewReader.
+func (ch *channel) receive(conn net.Conn, raw *rawConn) {
+	err := ch.receiveFrames(conn, raw)
+	if ch.renewing.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+		go ch.receiveRenewed(conn, raw)
+		return
+	}
+	ch.stopFrameTimer()
+	ch.in.close()
+	ch.owner.receiveEnded(err)
+}
+
+// renewReader has a new goroutine read the connection, if that is a socket: the
+// stack of one that has handled a Request is twice as large as it needs to be to
+// wait for the next, and never shrinks. It is for connections that have nothing
+// to do: the reader is woken for it. Frames that are on their way are not
+// affected, not even one that has arrived in part.
+func (ch *channel) renewReader() {
+	ch.closeMu.Lock()
+	conn, renewable := ch.conn, ch.renewable && !ch.closed
+	ch.closeMu.Unlock()
+	if renewable && ch.renewing.CompareAndSwap(false, true) {
+		_ = conn.SetReadDeadline(longAgo) // it may have been closed meanwhile
+	}
+}
+
+// longAgo is a deadline that ends a read at once.
+var longAgo = time.Unix(1, 0)
+
+// receiveRenewed is receive in the goroutine that renewReader has wanted.
+func (ch *channel) receiveRenewed(conn net.Conn, raw *rawConn) {
+	_ = conn.SetReadDeadline(time.Time{}) // it may have been closed meanwhile
+	ch.renewing.Store(false)              // no sooner: the deadline is ours until then
+	ch.receive(conn, raw)
+}
+
+// receiveFrames is what receive does until there is an error, which it returns.
+func (ch *channel) receiveFrames(conn net.Conn, raw *rawConn) error {
 	for empty := 0; ; {
 		var n int
 		var err error

@@ -69,7 +69,7 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 	c.budget.init(c.config.budget.perConnection)
 	c.channel = newChannel(conn, c, c.config.frameTimeout)
 	if c.config.handshaker == nil {
-		go c.run(conn, c.open(conn))
+		go c.receive(conn, c.open(conn))
 	} else {
 		go c.runHandshake()
 	}
@@ -83,14 +83,11 @@ func (c *Client) runHandshake() {
 		c.shut(err)
 		return
 	}
-	c.run(wrapped, c.open(wrapped))
+	c.receive(wrapped, c.open(wrapped))
 }
 
-// run is the client's goroutine, started by NewClient: it reads until the
-// connection ends. When it returns, nothing is pending.
-func (c *Client) run(conn net.Conn, raw *rawConn) {
-	c.shut(c.receive(conn, raw))
-}
+// receiveEnded implements channelOwner. When it returns, nothing is pending.
+func (c *Client) receiveEnded(err error) { c.shut(err) }
 
 // Close closes the connection; pending calls and streams get ErrClosed. It does
 // not wait for them, nor for the function of WithOnClose. It returns nil, and

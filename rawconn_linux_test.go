@@ -10,6 +10,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -50,7 +52,15 @@ func echo(t testing.TB, client *Client, message []byte) {
 	require.True(t, string(message) == string(got.Value), "echo of %d bytes", len(message))
 }
 
-// frameFunc is a channelOwner that takes frames only.
+// frameOwner is a channelOwner that takes frames, and the end.
+type frameOwner struct {
+	frameFunc
+	ended chan error
+}
+
+func (o frameOwner) receiveEnded(err error) { o.ended <- err }
+
+// frameFunc is what a frameOwner does with frames.
 type frameFunc func(frameHeader, []byte) error
 
 func (f frameFunc) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
@@ -83,15 +93,17 @@ func TestSocketOrdersMemory(t *testing.T) {
 	t.Run("a read", func(t *testing.T) {
 		near, far := unixPair(t, "unix")
 		var note string
-		ch := newChannel(near, frameFunc(func(frameHeader, []byte) error {
+		owner := frameOwner{func(frameHeader, []byte) error {
 			require.Equal(t, "before the write", note)
 			return errInjected
-		}), 0)
+		}, make(chan error, 1)}
+		ch := newChannel(near, owner, 0)
 		go func() {
 			note = "before the write"
 			far.Write(frameOf(1, frameData, 0, nil))
 		}()
-		require.Equal(t, errInjected, ch.receive(near, ch.open(near)))
+		ch.receive(near, ch.open(near))
+		require.Equal(t, errInjected, <-owner.ended)
 	})
 }
 
@@ -214,5 +226,98 @@ func TestShortReadBeforeDescriptorLeavesNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, receiveOrFail(t, ends, "the first call"))
 		require.NoError(t, receiveOrFail(t, ends, "the second call"))
+	}
+}
+
+// A frame may be under way, or arrive at that very moment, when a connection
+// gets a new reader.
+func TestRenewedReaderLosesNothing(t *testing.T) {
+	near, far := unixPair(t, "unix")
+	readers := make(chan uint64, 1)
+	owner := frameOwner{func(h frameHeader, payload []byte) error {
+		require.Equal(t, fill(int(h.streamID), 100), payload)
+		readers <- currentGoroutine()
+		return nil
+	}, make(chan error, 1)}
+	ch := newChannel(near, owner, 0)
+	go ch.receive(near, ch.open(near))
+
+	frame := func(id uint32) []byte { return frameOf(id, frameData, 0, fill(int(id), 100)) }
+	write := func(b []byte) {
+		_, err := far.Write(b)
+		require.NoError(t, err)
+	}
+	// renew has a new reader take over, and waits until that has happened.
+	renew := func() {
+		ch.renewReader()
+		for ch.renewing.Load() {
+			runtime.Gosched()
+		}
+	}
+	write(frame(1))
+	first := <-readers
+	renew()
+	write(frame(3))
+	second := <-readers
+	require.NotEqual(t, first, second)
+
+	write(frame(5)[:50]) // in part
+	renew()
+	write(frame(5)[50:])
+	require.NotEqual(t, second, <-readers)
+
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range 1000 {
+			ch.renewReader()
+			runtime.Gosched()
+		}
+	})
+	for id := uint32(7); id < 7+2*1000; id += 2 {
+		write(frame(id))
+		<-readers
+	}
+	wg.Wait()
+	require.NoError(t, far.Close())
+	require.Equal(t, io.EOF, <-owner.ended)
+}
+
+// The workers' second look at an idle connection gives it a new reader.
+func TestIdleConnectionGetsNewReader(t *testing.T) {
+	near, far := unixPair(t, "unix")
+	server := serveEcho(t, far)
+	client := NewClient(near)
+	defer client.Close()
+	renewed := func() int {
+		idle := server.newlyIdle()
+		for _, sc := range idle {
+			sc.renewReader()
+		}
+		return len(idle)
+	}
+	require.Zero(t, renewed()) // it has not been used
+	for range 3 {
+		echo(t, client, fill(1, 10))
+		require.Zero(t, renewed(), "at the first look")
+		for renewed() == 0 {
+			runtime.Gosched() // the answer may be here before its sender has counted it
+		}
+		require.Zero(t, renewed(), "after it has a new reader")
+	}
+	echo(t, client, fill(1, 10))
+}
+
+// A connection that is closed in that moment ends as always.
+func TestClosedConnectionGetsNoNewReader(t *testing.T) {
+	for range 100 {
+		near, far := unixPair(t, "unix")
+		owner := frameOwner{func(frameHeader, []byte) error { return nil }, make(chan error, 1)}
+		ch := newChannel(near, owner, 0)
+		go ch.receive(near, ch.open(near))
+		go ch.renewReader()
+		ch.close(ErrClosed)
+		require.ErrorIs(t, <-owner.ended, net.ErrClosed)
+		ch.renewReader()
+		far.Close()
 	}
 }

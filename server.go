@@ -45,12 +45,14 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
+	s := &Server{
 		config:    config,
 		listeners: map[*onceCloseListener]struct{}{},
 		conns:     map[*serverConn]struct{}{},
 		stopping:  make(chan struct{}),
-	}, nil
+	}
+	s.workers.onTrim = s.renewReaders
+	return s, nil
 }
 
 // Register adds a service that has only unary methods. It may be called at any
@@ -184,6 +186,33 @@ func (s *Server) startConn(ctx context.Context, conn net.Conn) {
 		return
 	}
 	go sc.serve(conn)
+}
+
+// renewReaders gives the connections that have become idle a new reader. The
+// workers call it from time to time, and at least once after all is still.
+func (s *Server) renewReaders() {
+	for _, sc := range s.newlyIdle() {
+		sc.renewReader()
+	}
+}
+
+// newlyIdle returns the connections that have answered something, but nothing
+// since it was last called.
+func (s *Server) newlyIdle() []*serverConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var idle []*serverConn
+	for sc := range s.conns {
+		written := uint32(sc.out.progress.Load())
+		switch {
+		case written != sc.written:
+			sc.written, sc.used = written, true
+		case sc.used:
+			sc.used = false
+			idle = append(idle, sc)
+		}
+	}
+	return idle
 }
 
 // removeConn forgets a connection that has ended and has no handler left.

@@ -38,8 +38,13 @@ type serverConn struct {
 	panics atomic.Int32 // contained so far
 
 	// owned by serve, the reading goroutine
-	peer *Peer
-	ids  streamIDs
+	peer         *Peer
+	ids          streamIDs
+	stopWatching func() bool // serveCtx; nil if that cannot end
+
+	// guarded by Server.mu
+	written uint32 // how much had been, when Server.renewReaders last looked
+	used    bool   // there was more than before
 
 	// mu is taken after Server.mu and writer.mu.
 	mu           sync.Mutex
@@ -65,13 +70,8 @@ func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 }
 
 // serve is the connection's goroutine, started by Server.startConn: it reads
-// until the connection ends. Handlers may be running when it returns.
+// until the connection ends. Handlers may be running then.
 func (sc *serverConn) serve(conn net.Conn) {
-	// A Serve context that has ended already does not end what comes later.
-	if sc.serveCtx.Done() != nil && sc.serveCtx.Err() == nil {
-		stop := context.AfterFunc(sc.serveCtx, sc.cancelCalls)
-		defer stop()
-	}
 	config := sc.server.config
 	wrapped, info, err := sc.handshake(sc.values(), config.handshaker, config.handshakeTimeout)
 	if err != nil {
@@ -83,7 +83,18 @@ func (sc *serverConn) serve(conn net.Conn) {
 		wrapped.Close()
 		return
 	}
-	err = sc.receive(wrapped, sc.open(wrapped))
+	// A Serve context that has ended already does not end what comes later.
+	if sc.serveCtx.Done() != nil && sc.serveCtx.Err() == nil {
+		sc.stopWatching = context.AfterFunc(sc.serveCtx, sc.cancelCalls)
+	}
+	sc.receive(wrapped, sc.open(wrapped))
+}
+
+// receiveEnded implements channelOwner: the reading goroutine ends.
+func (sc *serverConn) receiveEnded(err error) {
+	if sc.stopWatching != nil {
+		sc.stopWatching()
+	}
 	if errors.Is(err, io.EOF) {
 		sc.inputEnded()
 	} else {

@@ -27,6 +27,8 @@ type task interface {
 // run one handler has the stack for the next; a fresh one would have to grow
 // it each time. The pool empties itself when there is nothing to do.
 type workers struct {
+	onTrim func() // immutable; called by each trim, with no lock held; nil for none
+
 	mu      sync.Mutex
 	idle    []*worker   // the last one to become idle is at the end, and goes first
 	unused  int         // the fewest that have been idle since the last trim
@@ -108,6 +110,9 @@ func (p *workers) park(w *worker) bool {
 
 // trim ends the workers that were not needed since it last ran.
 func (p *workers) trim() {
+	if p.onTrim != nil {
+		p.onTrim()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := min(p.unused, len(p.idle))
