@@ -45,8 +45,9 @@ type frameReceiver interface {
 // arrives, so that a header alone obtains little memory.
 type assembler struct {
 	// immutable
-	size  int  // of the read buffer
-	whole bool // always offer room for the whole rest of a frame
+	size  int    // of the read buffer
+	limit uint32 // of a payload
+	whole bool   // always offer room for the whole rest of a frame
 
 	// owned by the goroutine that reads
 	store  *buffer     // the read buffer; nil while parked
@@ -119,7 +120,7 @@ func (a *assembler) step(r frameReceiver) (more bool, err error) {
 		unread = a.store.b[a.r:a.w:a.w]
 	}
 	switch {
-	case a.head.length > messageLengthMax:
+	case a.head.length > a.limit:
 		return a.stepOversized(unread, r)
 	case a.large != nil:
 		return a.stepLarge(unread, r)
@@ -131,7 +132,7 @@ func (a *assembler) step(r frameReceiver) (more bool, err error) {
 	switch {
 	case h.length >= frameLengthImpossible:
 		return false, fmt.Errorf("frame length %d: %w", h.length, ErrProtocol)
-	case h.length > messageLengthMax:
+	case h.length > a.limit:
 		a.consume(frameHeaderLength)
 		a.head, a.skip = h, int(h.length)
 		return true, nil

@@ -135,7 +135,7 @@ type testAssembler struct {
 }
 
 func newTestAssembler(r frameReceiver, size int, whole bool) *testAssembler {
-	return &testAssembler{assembler{size: size, whole: whole}, r}
+	return &testAssembler{assembler{size: size, limit: messageLengthMax, whole: whole}, r}
 }
 
 func (a *testAssembler) advance(n int) error { return a.assembler.advance(n, a.receiver) }

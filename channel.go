@@ -15,9 +15,6 @@ import (
 	"time"
 )
 
-// defaultFrameTimeout is for both ends.
-const defaultFrameTimeout = 2 * time.Minute
-
 // channelOwner is told what happens on a channel. No lock is held then.
 type channelOwner interface {
 	frameReceiver
@@ -43,14 +40,11 @@ type channelOwner interface {
 //	Client, serverConn
 type channel struct {
 	// immutable
-	owner channelOwner
-	out   *writer
+	owner  channelOwner
+	limits *channelLimits
+	out    *writer
 
 	in assembler
-
-	// frameTimeout is how long a frame may take to arrive once it has begun;
-	// zero is for ever.
-	frameTimeout time.Duration
 
 	// owned by receive
 	frameTimer *time.Timer
@@ -67,12 +61,13 @@ type channel struct {
 }
 
 // newChannel returns a channel whose writer queues until open is called.
-func newChannel(conn net.Conn, owner channelOwner, frameTimeout time.Duration) *channel {
+func newChannel(conn net.Conn, owner channelOwner, limits *channelLimits) *channel {
 	return &channel{
-		out:          newWriter(owner),
-		owner:        owner,
-		frameTimeout: frameTimeout,
-		conn:         conn,
+		out:    newWriter(owner, limits.maxSend),
+		in:     assembler{limit: uint32(limits.maxReceive)},
+		owner:  owner,
+		limits: limits,
+		conn:   conn,
 	}
 }
 
@@ -167,7 +162,7 @@ func (ch *channel) receiveFrames(conn net.Conn, raw *rawConn) error {
 			}
 			if ch.out.mustThrottle() {
 				ch.stopFrameTimer() // what is late now is late because of us
-				ch.out.throttle()
+				ch.out.throttle(ch.limits.stallTimeout)
 			}
 			ch.timeFrame()
 		}
@@ -189,7 +184,7 @@ const maxEmptyReads = 100
 
 // timeFrame sees to it that a frame which has begun to arrive does so in time.
 func (ch *channel) timeFrame() {
-	if ch.frameTimeout <= 0 {
+	if ch.limits.frameTimeout <= 0 {
 		return
 	}
 	if !ch.in.partial() {
@@ -201,10 +196,10 @@ func (ch *channel) timeFrame() {
 	}
 	ch.timing, ch.timedFrame = true, ch.in.frames
 	if ch.frameTimer == nil {
-		ch.frameTimer = time.AfterFunc(ch.frameTimeout, ch.frameTimedOut)
+		ch.frameTimer = time.AfterFunc(ch.limits.frameTimeout, ch.frameTimedOut)
 		return
 	}
-	ch.frameTimer.Reset(ch.frameTimeout)
+	ch.frameTimer.Reset(ch.limits.frameTimeout)
 }
 
 func (ch *channel) stopFrameTimer() {
@@ -216,7 +211,7 @@ func (ch *channel) stopFrameTimer() {
 
 // frameTimedOut runs when frameTimer fires.
 func (ch *channel) frameTimedOut() {
-	ch.owner.frameLate(fmt.Errorf("frame incomplete after %v: %w", ch.frameTimeout, ErrProtocol))
+	ch.owner.frameLate(fmt.Errorf("frame incomplete after %v: %w", ch.limits.frameTimeout, ErrProtocol))
 }
 
 // readError says what err, from the connection's Read, ended.

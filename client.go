@@ -67,7 +67,7 @@ func NewClient(conn net.Conn, opts ...ClientOpts) *Client {
 		config.unary = chainUnaryClient(config.unaryChain)
 	}
 	c.budget.init(c.config.budget.perConnection)
-	c.channel = newChannel(conn, c, c.config.frameTimeout)
+	c.channel = newChannel(conn, c, &c.config.limits)
 	if c.config.handshaker == nil {
 		go c.receive(conn, c.open(conn))
 	} else {
@@ -266,7 +266,7 @@ func (c *Client) receiveOversized(h frameHeader) error {
 	if p == nil {
 		return nil
 	}
-	p.fail(oversizedStatus(int(h.length)).Err())
+	p.fail(oversizedStatus(int(h.length), c.limits.maxReceive).Err())
 	if h.typ != frameResponse {
 		c.cancelStream(h.streamID, nil)
 	}

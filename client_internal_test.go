@@ -227,7 +227,7 @@ func TestStreamThatHasEndedIsForgottenByItsContext(t *testing.T) {
 		end  func(*memConn, *Client)
 	}{
 		{"success", answer(frameOf(1, frameData, flagRemoteClosed|flagNoData, nil))},
-		{"status", answer(responseFrame(1, oversizedStatus(5).Proto()))},
+		{"status", answer(responseFrame(1, oversizedStatus(5, messageLengthMax).Proto(), messageLengthMax))},
 		{"nonsense", answer(frameOf(1, frameRequest, 0, nil))},
 		{"connection", func(far *memConn, _ *Client) { far.Close() }},
 		{"client", func(_ *memConn, client *Client) { client.Close() }},

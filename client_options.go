@@ -12,7 +12,7 @@ type clientConfig struct {
 	unary            UnaryClientInterceptor
 	handshaker       Handshaker
 	handshakeTimeout time.Duration
-	frameTimeout     time.Duration
+	limits           channelLimits
 	budget           receiveBudget
 	codec            codec
 	logger           Logger
@@ -24,7 +24,7 @@ type ClientOpts func(c *Client)
 // defaultClientConfig is never written to.
 var defaultClientConfig = &clientConfig{
 	handshakeTimeout: defaultHandshakeTimeout,
-	frameTimeout:     defaultFrameTimeout,
+	limits:           defaultChannelLimits,
 	budget:           defaultReceiveBudget,
 	logger:           stdLogger{},
 }
@@ -67,7 +67,35 @@ func WithClientHandshakeTimeout(d time.Duration) ClientOpts {
 // begun; the connection is then closed. The default is 2 minutes; zero, or less,
 // is no limit.
 func WithClientFrameTimeout(d time.Duration) ClientOpts {
-	return func(c *Client) { c.config.frameTimeout = max(d, 0) }
+	return func(c *Client) { c.config.limits.frameTimeout = max(d, 0) }
+}
+
+// WithClientStallTimeout limits how long the server may read nothing of what
+// piles up because of it: the connection is then closed. A call that waits to be
+// written, because the server is slow, ends with its context, not by this. The
+// default is 10 seconds; zero, or less, is no limit.
+func WithClientStallTimeout(d time.Duration) ClientOpts {
+	return func(c *Client) { c.config.limits.stallTimeout = max(d, 0) }
+}
+
+// WithClientMaxMessageSize limits, in bytes, the payloads of frames that are
+// received and sent: a message of a stream, or a message with its envelope, which
+// is some 20 bytes and the names or the status in it. Beyond the first, a call or
+// stream ends with codes.ResourceExhausted; beyond the second, nothing is sent,
+// and the error is an *OversizedMessageErr. The default for both is 4 MiB, which
+// is also what other implementations take. The most is 16 MiB less a byte; a
+// value that is not between zero and that sets the default.
+func WithClientMaxMessageSize(receive, send int) ClientOpts {
+	return func(c *Client) {
+		limits := &c.config.limits
+		limits.maxReceive, limits.maxSend = messageLengthMax, messageLengthMax
+		if validMessageSize(receive) {
+			limits.maxReceive = receive
+		}
+		if validMessageSize(send) {
+			limits.maxSend = send
+		}
+	}
 }
 
 // WithClientReceiveBudget limits, in bytes, the messages of streams that have

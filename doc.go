@@ -106,11 +106,12 @@
 //
 // # Limits
 //
-// A message, with its envelope, has at most 4 MiB. A connection has at most 8192
-// calls whose handlers run, streams keep at most 16 MiB each and 64 MiB
-// together, a handshake takes at most 10 seconds, and a frame that has begun
-// arrives within 2 minutes; options change all but the first. SECURITY.md says
-// what follows from them.
+// A message, with its envelope, has at most 4 MiB. A server has at most 65536
+// connections, and a connection at most 8192 calls whose handlers run; streams
+// keep at most 16 MiB each and 64 MiB together, a handshake takes at most 10
+// seconds, a frame that has begun arrives within 2 minutes, and a peer that has
+// to read does so within 10 seconds. Idle connections stay. Options change all
+// of that. SECURITY.md says what follows from them.
 //
 // # Protocol
 //

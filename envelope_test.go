@@ -268,7 +268,7 @@ func TestResponseFrame(t *testing.T) {
 		{"too large", &spb.Status{Code: 5, Message: strings.Repeat("x", messageLengthMax)}, 8, "message length 4194316 exceed maximum message size of 4194304"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			frames, rest := parseFrames(responseFrame(9, tt.st))
+			frames, rest := parseFrames(responseFrame(9, tt.st, messageLengthMax))
 			require.Empty(t, rest)
 			require.Len(t, frames, 1)
 			require.Equal(t, frameHeader{length: uint32(len(frames[0].payload)), streamID: 9, typ: frameResponse}, frames[0].frameHeader)

@@ -40,27 +40,28 @@ var (
 // not sent, and the connection stays usable. Unwrap leads to a status with
 // codes.ResourceExhausted.
 type OversizedMessageErr struct {
-	length int
-	err    error
+	length, limit int
+	err           error
 }
 
 // OversizedMessageError returns an *OversizedMessageErr if a payload of
-// messageLength bytes is larger than a frame can carry, which is 4 MiB, and nil
-// if it fits.
+// messageLength bytes is larger than a frame carries by default, which is 4 MiB,
+// and nil if it fits.
 func OversizedMessageError(messageLength int) error {
 	if messageLength <= messageLengthMax {
 		return nil
 	}
-	return newOversizedMessageErr(messageLength)
+	return newOversizedMessageErr(messageLength, messageLengthMax)
 }
 
-func newOversizedMessageErr(length int) *OversizedMessageErr {
-	return &OversizedMessageErr{length: length, err: oversizedStatus(length).Err()}
+func newOversizedMessageErr(length, limit int) *OversizedMessageErr {
+	return &OversizedMessageErr{length: length, limit: limit, err: oversizedStatus(length, limit).Err()}
 }
 
-// oversizedStatus is the status of a payload of length bytes.
-func oversizedStatus(length int) *status.Status {
-	return status.Newf(codes.ResourceExhausted, "message length %v exceed maximum message size of %v", length, messageLengthMax)
+// oversizedStatus is the status of a payload of length bytes, where limit is the
+// most.
+func oversizedStatus(length, limit int) *status.Status {
+	return status.Newf(codes.ResourceExhausted, "message length %v exceed maximum message size of %v", length, limit)
 }
 
 // Error returns the text of the status.
@@ -72,8 +73,8 @@ func (e *OversizedMessageErr) Unwrap() error { return e.err }
 // RejectedLength is the length of the rejected payload, in bytes.
 func (e *OversizedMessageErr) RejectedLength() int { return e.length }
 
-// MaximumLength is the largest payload that is accepted, in bytes.
-func (*OversizedMessageErr) MaximumLength() int { return messageLengthMax }
+// MaximumLength is the largest payload that is sent, in bytes.
+func (e *OversizedMessageErr) MaximumLength() int { return e.limit }
 
 // protocolErrorf returns an error that wraps ErrProtocol, with a text before it.
 func protocolErrorf(format string, args ...any) error {

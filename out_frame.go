@@ -39,8 +39,8 @@ type sendHook interface {
 // to be appended to b, and the result given to sealFrame. Its errors are an
 // *OversizedMessageErr, ctx's, and ErrClosed.
 func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
-	if size > messageLengthMax {
-		return outFrame{}, newOversizedMessageErr(size)
+	if size > int(w.maxSend) {
+		return outFrame{}, newOversizedMessageErr(size, int(w.maxSend))
 	}
 	var f outFrame
 	if size >= turnSize {

@@ -97,7 +97,7 @@ func TestSocketOrdersMemory(t *testing.T) {
 			require.Equal(t, "before the write", note)
 			return errInjected
 		}, make(chan error, 1)}
-		ch := newChannel(near, owner, 0)
+		ch := newChannel(near, owner, &defaultChannelLimits)
 		go func() {
 			note = "before the write"
 			far.Write(frameOf(1, frameData, 0, nil))
@@ -239,7 +239,7 @@ func TestRenewedReaderLosesNothing(t *testing.T) {
 		readers <- currentGoroutine()
 		return nil
 	}, make(chan error, 1)}
-	ch := newChannel(near, owner, 0)
+	ch := newChannel(near, owner, &defaultChannelLimits)
 	go ch.receive(near, ch.open(near))
 
 	frame := func(id uint32) []byte { return frameOf(id, frameData, 0, fill(int(id), 100)) }
@@ -312,7 +312,7 @@ func TestClosedConnectionGetsNoNewReader(t *testing.T) {
 	for range 100 {
 		near, far := unixPair(t, "unix")
 		owner := frameOwner{func(frameHeader, []byte) error { return nil }, make(chan error, 1)}
-		ch := newChannel(near, owner, 0)
+		ch := newChannel(near, owner, &defaultChannelLimits)
 		go ch.receive(near, ch.open(near))
 		go ch.renewReader()
 		ch.close(ErrClosed)

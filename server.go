@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"time"
 )
 
 // Server serves registered services on any number of listeners. Its methods
@@ -95,12 +94,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	defer s.removeListener(listener)
 	var backoff acceptBackoff
+	var refusals occasionally
 	for {
 		conn, err := listener.Accept()
 		switch {
 		case err == nil:
 			backoff.reset()
-			s.startConn(ctx, conn)
+			s.startConn(ctx, conn, &refusals)
 		case s.isStopping():
 			return ErrServerClosed
 		case !isTemporary(err):
@@ -134,58 +134,6 @@ func (s *Server) isStopping() bool {
 	default:
 		return false
 	}
-}
-
-// isTemporary reports whether an error of Accept may pass, like the lack of
-// file descriptors.
-func isTemporary(err error) bool {
-	var temporary interface{ Temporary() bool }
-	return errors.As(err, &temporary) && temporary.Temporary()
-}
-
-// acceptBackoff spaces out attempts to accept: from 1 ms, doubling, to 1 s.
-type acceptBackoff struct {
-	delay  time.Duration
-	logged time.Time // when the last line was
-}
-
-const (
-	maxAcceptBackoff = time.Second
-	acceptLogPause   = 10 * time.Second
-)
-
-func (b *acceptBackoff) reset() { b.delay = 0 }
-
-// wait waits for the next attempt or for the server to stop. It logs a line in a
-// while only, so lasting trouble does not fill the log.
-func (b *acceptBackoff) wait(s *Server, err error) {
-	b.delay = min(max(time.Millisecond, 2*b.delay), maxAcceptBackoff)
-	if now := time.Now(); b.logged.IsZero() || now.Sub(b.logged) >= acceptLogPause {
-		b.logged = now
-		s.config.logger.Error("ttrpc: failed accept; backoff "+b.delay.String(), "error", err)
-	}
-	timer := time.NewTimer(b.delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.stopping:
-	}
-}
-
-// startConn serves conn in a goroutine of its own.
-func (s *Server) startConn(ctx context.Context, conn net.Conn) {
-	sc := newServerConn(ctx, s, conn)
-	s.mu.Lock()
-	accepted := s.state == stateServing
-	if accepted {
-		s.conns[sc] = struct{}{}
-	}
-	s.mu.Unlock()
-	if !accepted {
-		conn.Close()
-		return
-	}
-	go sc.serve(conn)
 }
 
 // renewReaders gives the connections that have become idle a new reader. The

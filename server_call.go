@@ -163,7 +163,7 @@ func (a earlyAnswer) onSend() (uint32, error) {
 // answerEarly answers the call with st, unless it has been answered. cause is as
 // for takeAnswer.
 func (c *serverCall) answerEarly(st *spb.Status, cause error) bool {
-	return c.sc.out.post(outFrame{b: responseFrame(c.id, st), hook: earlyAnswer{c, cause}}) == nil
+	return c.sc.out.post(outFrame{b: responseFrame(c.id, st, c.sc.limits.maxSend), hook: earlyAnswer{c, cause}}) == nil
 }
 
 // endWith answers the call with st while its handler runs, which finds its
@@ -325,7 +325,7 @@ func (c *serverCall) answerFrame(result any, err error) (outFrame, error) {
 			err = oversized.err
 		}
 	}
-	return outFrame{b: responseFrame(0, statusFromError(err))}, nil
+	return outFrame{b: responseFrame(0, statusFromError(err), c.sc.limits.maxSend)}, nil
 }
 
 // resultFrame encodes the result of a handler that succeeded. PROTOCOL.md, "End

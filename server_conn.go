@@ -41,6 +41,7 @@ type serverConn struct {
 	peer         *Peer
 	ids          streamIDs
 	stopWatching func() bool // serveCtx; nil if that cannot end
+	idleWatch    *idleWatch  // nil for none; immutable when frames are received
 
 	// guarded by Server.mu
 	written uint32 // how much had been, when Server.renewReaders last looked
@@ -65,7 +66,7 @@ func newServerConn(ctx context.Context, s *Server, conn net.Conn) *serverConn {
 		serveCtx: ctx,
 	}
 	sc.budget.init(s.config.budget.perConnection)
-	sc.channel = newChannel(conn, sc, s.config.frameTimeout)
+	sc.channel = newChannel(conn, sc, &s.config.limits)
 	return sc
 }
 
@@ -87,6 +88,7 @@ func (sc *serverConn) serve(conn net.Conn) {
 	if sc.serveCtx.Done() != nil && sc.serveCtx.Err() == nil {
 		sc.stopWatching = context.AfterFunc(sc.serveCtx, sc.cancelCalls)
 	}
+	sc.watchIdle(config.idleTimeout)
 	sc.receive(wrapped, sc.open(wrapped))
 }
 
@@ -116,6 +118,7 @@ func (sc *serverConn) setOpened() bool {
 
 // receiveFrame is the frameReceiver of a server.
 func (sc *serverConn) receiveFrame(h frameHeader, payload []byte, buf *buffer) error {
+	sc.idleWatch.touch()
 	if h.streamID%2 == 0 {
 		buf.release()
 		sc.refuse(h.streamID, "StreamID must be odd for client initiated streams")
@@ -137,7 +140,7 @@ func (sc *serverConn) receiveFrame(h frameHeader, payload []byte, buf *buffer) e
 
 // receiveOversized is the frameReceiver of a server, too.
 func (sc *serverConn) receiveOversized(h frameHeader) error {
-	st := oversizedStatus(int(h.length)).Proto()
+	st := oversizedStatus(int(h.length), sc.limits.maxReceive).Proto()
 	if call, _ := sc.find(h.streamID); call != nil {
 		call.endWith(st, context.Canceled)
 		return nil
@@ -266,7 +269,7 @@ func (sc *serverConn) refuse(id uint32, message string) {
 
 // postResponse queues a Response with a status, without waiting.
 func (sc *serverConn) postResponse(id uint32, st *spb.Status) {
-	_ = sc.out.post(outFrame{b: responseFrame(id, st)}) // if there is still somebody
+	_ = sc.out.post(outFrame{b: responseFrame(id, st, sc.limits.maxSend)}) // if there is still somebody
 }
 
 // remove takes call out of the table, because its handler has returned.
@@ -284,6 +287,7 @@ func (sc *serverConn) remove(call *serverCall) {
 func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
 	if in, _ := sc.calls.get(call.id); in == call {
 		sc.calls.remove(call.id)
+		sc.idleWatch.touch()
 		sc.heldRequests -= int(call.size)
 	}
 	return sc.draining || sc.ended

@@ -64,7 +64,10 @@ func (sc *serverConn) drain() {
 // watchStallLocked has checkStall look some time from now whether the peer of a
 // draining connection reads; written and busy are what there is to see now.
 func (sc *serverConn) watchStallLocked(written uint64, busy bool) {
-	sc.stall = time.AfterFunc(writeStall, func() { sc.checkStall(written, busy) })
+	if sc.limits.stallTimeout <= 0 {
+		return
+	}
+	sc.stall = time.AfterFunc(sc.limits.stallTimeout, func() { sc.checkStall(written, busy) })
 }
 
 // checkStall ends a draining connection if its peer has read nothing since the
@@ -125,6 +128,7 @@ func (sc *serverConn) tearDown(cause error) {
 			timer.Stop()
 		}
 	}
+	sc.idleWatch.stopLocked()
 	sc.mu.Unlock()
 	sc.out.end(cause) // first, so that senders get ErrClosed
 	for _, call := range sc.snapshot() {

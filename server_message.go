@@ -45,16 +45,20 @@ func marshalError(err error) error {
 	return status.Errorf(codes.Internal, "ttrpc: error marshaling payload: %v", err.Error())
 }
 
+// minStatusSize is the size of a payload that any limit must let pass: enough for
+// a status that says what went wrong.
+const minStatusSize = 256
+
 // responseFrame encodes a Response with a status. A status that cannot be
-// encoded, or is too large, is replaced by one that says so.
-func responseFrame(id uint32, st *spb.Status) []byte {
+// encoded, or makes a payload larger than limit, is replaced by one that says so.
+func responseFrame(id uint32, st *spb.Status, limit int) []byte {
 	b := make([]byte, frameHeaderLength, 128)
 	b, err := proto.MarshalOptions{}.MarshalAppend(b, &Response{Status: st})
 	switch {
 	case err != nil:
-		return responseFrame(id, status.New(codes.Internal, "ttrpc: error marshaling status: "+err.Error()).Proto())
-	case len(b)-frameHeaderLength > messageLengthMax:
-		return responseFrame(id, oversizedStatus(len(b)-frameHeaderLength).Proto())
+		return responseFrame(id, status.New(codes.Internal, "ttrpc: error marshaling status: "+err.Error()).Proto(), limit)
+	case len(b)-frameHeaderLength > max(limit, minStatusSize):
+		return responseFrame(id, oversizedStatus(len(b)-frameHeaderLength, limit).Proto(), limit)
 	}
 	putFrameHeader(b, frameHeader{length: uint32(len(b) - frameHeaderLength), streamID: id, typ: frameResponse})
 	return b

@@ -9,7 +9,10 @@ import (
 	"time"
 )
 
-const defaultMaxConcurrentCalls = 8192
+const (
+	defaultMaxConnections     = 1 << 16
+	defaultMaxConcurrentCalls = 8192
+)
 
 // serverConfig is what options set.
 type serverConfig struct {
@@ -21,8 +24,10 @@ type serverConfig struct {
 	stream           StreamServerInterceptor
 	streamChain      []StreamServerInterceptor
 	recoverPanics    bool
+	maxConns         int
+	idleTimeout      time.Duration
 	maxCalls         int
-	frameTimeout     time.Duration
+	limits           channelLimits
 	budget           receiveBudget
 	codec            codec
 	logger           Logger
@@ -35,7 +40,8 @@ func newServerConfig(opts []ServerOpt) (*serverConfig, error) {
 	config := &serverConfig{
 		handshakeTimeout: defaultHandshakeTimeout,
 		maxCalls:         defaultMaxConcurrentCalls,
-		frameTimeout:     defaultFrameTimeout,
+		maxConns:         defaultMaxConnections,
+		limits:           defaultChannelLimits,
 		budget:           defaultReceiveBudget,
 		logger:           stdLogger{},
 	}
@@ -141,7 +147,66 @@ func WithServerFrameTimeout(d time.Duration) ServerOpt {
 		if d < 0 {
 			return fmt.Errorf("ttrpc: negative frame timeout %v", d)
 		}
-		c.frameTimeout = d
+		c.limits.frameTimeout = d
+		return nil
+	}
+}
+
+// WithServerStallTimeout limits how long a client may read nothing of what it
+// makes the server wait for: refusals beyond 1 MiB, and what is left to be
+// written when the connection is to be closed. The connection is then closed.
+// The default is 10 seconds, zero is no limit.
+func WithServerStallTimeout(d time.Duration) ServerOpt {
+	return func(c *serverConfig) error {
+		if d < 0 {
+			return fmt.Errorf("ttrpc: negative stall timeout %v", d)
+		}
+		c.limits.stallTimeout = d
+		return nil
+	}
+}
+
+// WithServerIdleTimeout closes connections on which nothing has been in flight,
+// and nothing has arrived, for that long. A call that a client sends in that very
+// moment gets ErrClosed, as when the server ends. The default is zero, which is
+// no limit.
+func WithServerIdleTimeout(d time.Duration) ServerOpt {
+	return func(c *serverConfig) error {
+		if d < 0 {
+			return fmt.Errorf("ttrpc: negative idle timeout %v", d)
+		}
+		c.idleTimeout = d
+		return nil
+	}
+}
+
+// WithServerMaxConnections limits how many connections there may be, in a
+// handshake or after it, over all listeners. Those above it are closed as soon as
+// they have been accepted. One counts until it has ended and its handlers have
+// returned. The default is 65536.
+func WithServerMaxConnections(n int) ServerOpt {
+	return func(c *serverConfig) error {
+		if n <= 0 {
+			return fmt.Errorf("ttrpc: limit of %d connections", n)
+		}
+		c.maxConns = n
+		return nil
+	}
+}
+
+// WithServerMaxMessageSize limits, in bytes, the payloads of frames that are
+// received and sent: a message of a stream, or a message with its envelope, which
+// is some 20 bytes and the names or the status in it. Beyond the first, a call or
+// stream is refused with codes.ResourceExhausted; beyond the second, a call ends
+// with that code, and SendMsg returns an *OversizedMessageErr. The default for
+// both is 4 MiB, which is also what other implementations take; the most is 16
+// MiB less a byte.
+func WithServerMaxMessageSize(receive, send int) ServerOpt {
+	return func(c *serverConfig) error {
+		if !validMessageSize(receive) || !validMessageSize(send) {
+			return fmt.Errorf("ttrpc: message sizes of %d and %d bytes", receive, send)
+		}
+		c.limits.maxReceive, c.limits.maxSend = receive, send
 		return nil
 	}
 }

@@ -22,10 +22,6 @@ const (
 	// written, before throttle waits.
 	maxPosted = 1 << 20
 
-	// writeStall is how long a peer may read nothing of what it makes us wait
-	// for before that ends its connection.
-	writeStall = 10 * time.Second
-
 	// maxCopied is the largest frame that is copied into a batch with others;
 	// a larger one is written from its own buffer.
 	maxCopied = 4 << 10
@@ -87,6 +83,10 @@ type writer struct {
 	raw    *rawConn
 	socket bool // conn does not mind the sizes of Writes
 	active bool // somebody owns the connection's write side
+
+	// maxSend is the largest payload of a frame, in bytes. It is immutable.
+	maxSend int32
+
 	err    error
 	queue  []segment
 	queued int          // bytes in queue
@@ -103,8 +103,8 @@ type writer struct {
 }
 
 // newWriter returns a writer that queues what it is given until start.
-func newWriter(owner writerOwner) *writer {
-	return &writer{owner: owner, active: true}
+func newWriter(owner writerOwner, maxSend int) *writer {
+	return &writer{owner: owner, maxSend: int32(maxSend), active: true}
 }
 
 // start gives the writer its connection and writes what has been queued.
@@ -264,27 +264,33 @@ func (w *writer) post(f outFrame) error {
 func (w *writer) mustThrottle() bool { return w.posted.Load() > maxPosted }
 
 // throttle waits while a peer has let very much of what was posted pile up, and
-// fails the connection if the peer reads none of it.
-func (w *writer) throttle() {
+// fails the connection if the peer reads none of it for as long as stall, unless
+// that is zero.
+func (w *writer) throttle(stall time.Duration) {
 	if !w.mustThrottle() {
 		return
 	}
-	timer := time.NewTimer(writeStall)
-	defer timer.Stop()
+	var stalled <-chan time.Time
+	if stall > 0 {
+		ticker := time.NewTicker(stall)
+		defer ticker.Stop()
+		stalled = ticker.C
+	}
+	written := w.progress.Load()
 	w.mu.Lock()
 	for w.err == nil && w.mustThrottle() {
 		if w.taken == nil {
 			w.taken = make(chan struct{})
 		}
-		taken, written := w.taken, w.progress.Load()
+		taken := w.taken
 		w.mu.Unlock()
 		select {
 		case <-taken:
-		case <-timer.C:
-			if w.progress.Load() == written {
+		case <-stalled:
+			before := written
+			if written = w.progress.Load(); written == before {
 				w.fail(errPeerNotReading)
 			}
-			timer.Reset(writeStall)
 		}
 		w.mu.Lock()
 	}

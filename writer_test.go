@@ -86,7 +86,7 @@ func (l *errorLog) all() []error {
 // startWriter returns a started writer.
 func startWriter(conn net.Conn) (*writer, *errorLog) {
 	var log errorLog
-	w := newWriter(&log)
+	w := newWriter(&log, messageLengthMax)
 	w.start(conn, newRawConn(conn, &w.progress))
 	return w, &log
 }
@@ -353,7 +353,7 @@ func TestWriterKeepsShapeOfWrites(t *testing.T) {
 		for _, mode := range []sendMode{sendNow, sendShared, sendLater} {
 			conn := &scriptConn{gate: make(chan struct{})}
 			var log errorLog
-			w := newWriter(&log)
+			w := newWriter(&log, messageLengthMax)
 			// What was queued before the start counts, too.
 			for i := range 30 {
 				w.post(owned(1, fill(i, writerSizes[i%8])))
@@ -419,7 +419,7 @@ func TestWriterCombinesSmallFramesOnSocket(t *testing.T) {
 		t.Skip("every connection takes the portable path here")
 	}
 	var log errorLog
-	w := newWriter(&log)
+	w := newWriter(&log, messageLengthMax)
 	for i := range 100 {
 		w.post(owned(uint32(2*i), fill(i, 200)))
 	}
@@ -659,7 +659,7 @@ func TestWriterEndsOnceWhenWriteFails(t *testing.T) {
 					require.Zero(t, idle, "an ended writer is not idle")
 					require.Equal(t, ErrClosed, w.send(t.Context(), owned(1, nil), sendNow))
 					w.post(owned(1, nil))
-					w.throttle()
+					w.throttle(testStall)
 					w.whenIdle(idleFunc(func() { idle++ }))
 					require.Zero(t, idle)
 					requireTurnFree(t, w)
@@ -673,7 +673,7 @@ func TestWriterEndsOnceWhenWriteFails(t *testing.T) {
 func TestWriterEndsOnceWhenPeerIsGone(t *testing.T) {
 	near, far := unixPair(t, "unix")
 	errs := make(chan error, 10)
-	w := newWriter(ownerFunc(func(err error) { errs <- err }))
+	w := newWriter(ownerFunc(func(err error) { errs <- err }), messageLengthMax)
 	w.start(near, newRawConn(near, &w.progress))
 	require.NoError(t, far.Close())
 	for {
@@ -700,7 +700,7 @@ func TestWriterFailsOnce(t *testing.T) {
 			errs = append(errs, err)
 			require.False(t, w.busy()) // would wait for a lock
 			require.Equal(t, ErrClosed, w.send(context.Background(), owned(1, nil), sendNow))
-		}))
+		}), messageLengthMax)
 		conn := &scriptConn{take: func([]byte) (int, error) { return 0, errInjected }}
 		var wg sync.WaitGroup
 		for i := range 4 {
@@ -832,7 +832,7 @@ func TestWhenIdle(t *testing.T) {
 	})
 
 	t.Run("before the start", func(t *testing.T) {
-		w := newWriter(nil)
+		w := newWriter(nil, messageLengthMax)
 		called := 0
 		w.whenIdle(idleFunc(func() { called++ }))
 		require.Zero(t, called)
@@ -928,6 +928,8 @@ func TestWriterLosesNoWakeUp(t *testing.T) {
 	}
 }
 
+const testStall = 10 * time.Second
+
 // The reading goroutine waits while a peer lets its answers pile up, and gives
 // the peer up only if that takes nothing at all.
 func TestThrottle(t *testing.T) {
@@ -945,8 +947,8 @@ func TestThrottle(t *testing.T) {
 			synctest.Wait() // it is being written, and the rest is not
 			flood(w)
 			start := time.Now()
-			w.throttle()
-			require.Equal(t, writeStall, time.Since(start))
+			w.throttle(testStall)
+			require.Equal(t, testStall, time.Since(start))
 			require.Equal(t, []error{errPeerNotReading}, log.all())
 			require.Equal(t, ErrClosed, w.send(t.Context(), owned(1, nil), sendNow))
 			close(conn.gate)
@@ -964,13 +966,13 @@ func TestThrottle(t *testing.T) {
 			flood(w)
 			released := false
 			go func() {
-				w.throttle()
+				w.throttle(testStall)
 				released = true
 			}()
 			for range 8 { // the header is a Write of its own
 				synctest.Wait()
 				require.False(t, released)
-				<-time.After(writeStall - time.Second)
+				<-time.After(testStall - time.Second)
 				conn.gate <- struct{}{}
 			}
 			conn.gate <- struct{}{}
@@ -988,7 +990,7 @@ func TestThrottle(t *testing.T) {
 			conn := &scriptConn{}
 			w, log := startWriter(conn)
 			w.post(owned(2, make([]byte, 3*maxPosted)))
-			w.throttle()
+			w.throttle(testStall)
 			synctest.Wait()
 			require.Empty(t, log.all())
 			require.False(t, w.busy())
@@ -1005,7 +1007,7 @@ func TestThrottle(t *testing.T) {
 			synctest.Wait()
 			flood(w)
 			go w.end(errInjected)
-			w.throttle()
+			w.throttle(testStall)
 			require.Empty(t, log.all())
 			close(conn.gate)
 			synctest.Wait()

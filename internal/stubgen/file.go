@@ -158,7 +158,7 @@ const (`)
 // document writes the comment of a declaration: a first sentence, if there is
 // one, and what the .proto file says.
 func (w *writer) document(sentence string, c Comments) {
-	paragraphs := []string{sentence, c.Leading, c.Trailing}
+	paragraphs := []string{sentence, tidy(c.Leading), tidy(c.Trailing)}
 	if c.Deprecated {
 		paragraphs = append(paragraphs, "Deprecated: marked as deprecated in "+w.path+".")
 	}
@@ -171,13 +171,29 @@ func (w *writer) document(sentence string, c Comments) {
 	}
 }
 
-// comment writes a text as a comment.
+// comment writes a tidy text as a comment, and as no directive to the compiler.
 func comment(out interface{ P(...any) }, text string) {
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\n "), "\n") {
-		line = strings.TrimRight(line, " \t")
+	for line := range strings.SplitSeq(text, "\n") {
+		if rest, found := strings.CutPrefix(strings.TrimSpace(line), "+build"); found {
+			line = `\+build` + rest // gofmt would move it to the head of the file
+		}
 		if line != "" && line[0] != ' ' && line[0] != '\t' {
-			line = " " + line // a comment, never a directive to the compiler
+			line = " " + line
 		}
 		out.P("//", line)
 	}
+}
+
+// notInGo are characters that may not stand in Go, not even in a comment, and
+// the ends of lines as Windows has them.
+var notInGo = strings.NewReplacer("\x00", "", "\ufeff", "", "\r", "")
+
+// tidy returns the text of a comment without what cannot be in Go, blanks at the
+// ends of its lines, and blank lines at its own ends.
+func tidy(text string) string {
+	lines := strings.Split(notInGo.Replace(strings.ToValidUTF8(text, "\ufffd")), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " \t")
+	}
+	return strings.Trim(strings.Join(lines, "\n"), "\n")
 }

@@ -12,19 +12,27 @@ import (
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/gofeaturespb"
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
 // suffix is what a generated file has in place of ".proto".
 const suffix = "_ttrpc.pb.go"
 
+// What the generator can deal with, as it tells the compiler.
+const (
+	SupportedFeatures = uint64(pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL |
+		pluginpb.CodeGeneratorResponse_FEATURE_SUPPORTS_EDITIONS)
+	MinimumEdition = descriptorpb.Edition_EDITION_PROTO2
+	MaximumEdition = descriptorpb.Edition_EDITION_2024
+)
+
 // Generate adds the stubs of each file that the plugin is asked to generate to
 // the plugin's output. A file without services yields nothing.
 func Generate(plugin *protogen.Plugin, options Options) error {
-	plugin.SupportedFeatures = uint64(pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL |
-		pluginpb.CodeGeneratorResponse_FEATURE_SUPPORTS_EDITIONS)
-	plugin.SupportedEditionsMinimum = descriptorpb.Edition_EDITION_PROTO2
-	plugin.SupportedEditionsMaximum = descriptorpb.Edition_EDITION_2024
+	plugin.SupportedFeatures = SupportedFeatures
+	plugin.SupportedEditionsMinimum = MinimumEdition
+	plugin.SupportedEditionsMaximum = MaximumEdition
 
 	if err := options.validate(); err != nil {
 		return err
@@ -56,6 +64,7 @@ func nameAll(plugin *protogen.Plugin, outputs []*output) error {
 			packages[source.GoImportPath] = p
 		}
 		declareTypes(p, source, source.Messages, source.Enums)
+		declareExtensions(p, source, source.Extensions)
 	}
 	for _, out := range outputs {
 		path := out.source.GoImportPath
@@ -68,7 +77,8 @@ func nameAll(plugin *protogen.Plugin, outputs []*output) error {
 	return errors.Join(problems...)
 }
 
-// declareTypes declares messages and enums, and what lies in them.
+// declareTypes declares messages and enums, and what lies in them: all exported
+// names of protoc-gen-go that a service's could be.
 func declareTypes(p *Package, source *protogen.File, messages []*protogen.Message, enums []*protogen.Enum) {
 	for _, e := range enums {
 		p.DeclareType(e.GoIdent.GoName, "enum "+string(e.Desc.FullName()), place(source, e.Location))
@@ -79,12 +89,32 @@ func declareTypes(p *Package, source *protogen.File, messages []*protogen.Messag
 	for _, m := range messages {
 		p.DeclareType(m.GoIdent.GoName, "message "+string(m.Desc.FullName()), place(source, m.Location))
 		for _, field := range m.Fields {
-			if field.Oneof != nil {
-				p.DeclareType(field.GoIdent.GoName, "field "+string(field.Desc.FullName()), place(source, field.Location))
+			what := "field " + string(field.Desc.FullName())
+			if hasType(field) {
+				p.DeclareType(field.GoIdent.GoName, what, place(source, field.Location))
+			}
+			if field.Desc.HasDefault() {
+				p.DeclareType("Default_"+m.GoIdent.GoName+"_"+field.GoName, what, place(source, field.Location))
 			}
 		}
+		declareExtensions(p, source, m.Extensions)
 		declareTypes(p, source, m.Messages, m.Enums)
 	}
+}
+
+// declareExtensions declares the variables for extensions.
+func declareExtensions(p *Package, source *protogen.File, extensions []*protogen.Extension) {
+	for _, x := range extensions {
+		p.DeclareType("E_"+x.GoIdent.GoName, "extension "+string(x.Desc.FullName()), place(source, x.Location))
+	}
+}
+
+// hasType tells whether there is an exported Go type for the field alone: there
+// is for one in a oneof, but not for one that is merely optional, which has a
+// oneof that nobody wrote, and not in the opaque API.
+func hasType(field *protogen.Field) bool {
+	return field.Oneof != nil && !field.Oneof.Desc.IsSynthetic() &&
+		field.Parent.APILevel != gofeaturespb.GoFeatures_API_OPAQUE
 }
 
 // An output is a generated file of a plugin of protoc, with what it is
@@ -185,6 +215,9 @@ func headComments(source *protogen.File) []string {
 		statement := source.Desc.SourceLocations().ByPath(protoreflect.SourcePath{field})
 		texts = append(texts, statement.LeadingDetachedComments...)
 		texts = append(texts, statement.LeadingComments)
+	}
+	for i, text := range texts {
+		texts[i] = tidy(text)
 	}
 	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 }

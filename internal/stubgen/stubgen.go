@@ -42,6 +42,10 @@ func (o *Options) Set(name, value string) error {
 	case "prefix":
 		o.Prefix = value
 		return o.validate()
+	case "import_path":
+		// Containerd's protobuild gives it to every generator in files of its
+		// version 1. Import paths are those of go_package and M<file>.
+		return nil
 	default:
 		return fmt.Errorf("unknown option %q: there are paths, module, M<file> and prefix", name)
 	}
