@@ -16,7 +16,7 @@ type Peer struct {
 	Addr net.Addr
 
 	// AuthInfo is the second result of the server's Handshaker, and nil
-	// without one. UnixCredentialsFunc yields a *unix.Ucred.
+	// without one. UnixCredentialsFunc yields a *unix.Ucred on Linux.
 	AuthInfo any
 }
 

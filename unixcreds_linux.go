@@ -3,82 +3,19 @@
 
 package ttrpc
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"os"
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // UnixCredentialsFunc is a Handshaker for unix sockets: the kernel says which
-// process and user it was that connected, at the time when it did, and the
-// function accepts them by returning nil.
-// Handlers find the *unix.Ucred in Peer.AuthInfo.
+// process and user it was that
+// connected, at the time when it did, and the function accepts them by returning
+// nil. Handlers find the *unix.Ucred in Peer.AuthInfo.
 type UnixCredentialsFunc func(*unix.Ucred) error
 
-// Handshake asks the kernel about the other end of conn, which must be the
-// *net.UnixConn itself and not one that wraps it.
-func (fn UnixCredentialsFunc) Handshake(_ context.Context, conn net.Conn) (net.Conn, any, error) {
-	ucred, err := peerCredentials(conn)
-	if err != nil {
-		return nil, nil, fmt.Errorf("ttrpc.UnixCredentialsFunc: %w", err)
-	}
-	if err := fn(ucred); err != nil {
-		return nil, nil, fmt.Errorf("ttrpc.UnixCredentialsFunc: credential check failed: %w", err)
-	}
-	return conn, ucred, nil
+// ucred is what the kernel says of a peer.
+type ucred = unix.Ucred
+
+func getUcred(fd int) (*ucred, error) {
+	return unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 }
 
-var errNotUnixSocket = errors.New("a unix socket connection is required")
-
-// peerCredentials returns who was at the other end when it connected.
-func peerCredentials(conn net.Conn) (*unix.Ucred, error) {
-	uc, ok := conn.(*net.UnixConn)
-	if !ok {
-		return nil, fmt.Errorf("require unix socket: %w", errNotUnixSocket)
-	}
-	rc, err := uc.SyscallConn()
-	if err != nil {
-		return nil, fmt.Errorf("unix socket unusable: %w", err)
-	}
-	var (
-		ucred   *unix.Ucred
-		credErr error
-	)
-	err = rc.Control(func(fd uintptr) {
-		ucred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err == nil {
-		err = credErr
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the peer's credentials: %w", err)
-	}
-	return ucred, nil
-}
-
-// UnixSocketRequireUidGid accepts peers of that user and group; -1 stands for
-// any.
-func UnixSocketRequireUidGid(uid, gid int) UnixCredentialsFunc {
-	return func(ucred *unix.Ucred) error {
-		if (uid != -1 && uint32(uid) != ucred.Uid) || (gid != -1 && uint32(gid) != ucred.Gid) {
-			return fmt.Errorf("ttrpc: invalid credentials: %w", syscall.EPERM)
-		}
-		return nil
-	}
-}
-
-// UnixSocketRequireRoot accepts peers of user 0 and group 0.
-func UnixSocketRequireRoot() UnixCredentialsFunc {
-	return UnixSocketRequireUidGid(0, 0)
-}
-
-// UnixSocketRequireSameUser accepts peers of the user and group that this
-// process has, effectively, at the moment of this call.
-func UnixSocketRequireSameUser() UnixCredentialsFunc {
-	return UnixSocketRequireUidGid(os.Geteuid(), os.Getegid())
-}
+func gidOf(creds *ucred) uint32 { return creds.Gid }

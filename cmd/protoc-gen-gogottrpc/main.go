@@ -14,12 +14,15 @@
 //
 // The parameters, separated by commas, are those of gogo's generator:
 //
-//	plugins=P+Q              ttrpc and grpc
+//	plugins=ttrpc            or grpc: both take the name New<Service>Client
 //	paths=source_relative    write a.pb.go next to a.proto, instead of by import path
-//	import_path=P            the Go import path of files without go_package
-//	import_prefix=P          stands before the import paths of messages' packages
+//	import_path=P            the Go import path of the files to generate
+//	import_prefix=P          stands before the path of every import
 //	Mfile.proto=P            the Go import path of the messages of a file
-//	annotate_code            write a file that says where in the .proto file things come from
+//
+// What is wrong with the input goes to protoc, which shows it, and nothing is
+// written; of some fields that gogo does not support, gogo tells on standard
+// error, and ends the program.
 //
 // Run by hand, it only tells its version, with --version.
 package main
@@ -36,6 +39,7 @@ import (
 	"github.com/containerd/ttrpc/internal/stubgen"
 	"github.com/gogo/protobuf/proto"
 	"github.com/gogo/protobuf/protoc-gen-gogo/descriptor"
+	"github.com/gogo/protobuf/protoc-gen-gogo/generator"
 	plugin "github.com/gogo/protobuf/protoc-gen-gogo/plugin"
 	"github.com/gogo/protobuf/vanity"
 	"github.com/gogo/protobuf/vanity/command"
@@ -46,7 +50,6 @@ import (
 const name = "protoc-gen-gogottrpc"
 
 func main() {
-	log.SetFlags(0) // gogo's generator reports errors by it, and exits
 	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(1)
@@ -90,14 +93,24 @@ func respond(request *plugin.CodeGeneratorRequest) (response *plugin.CodeGenerat
 	if err := checkParameter(request.GetParameter()); err != nil {
 		return failure(err)
 	}
-	// Gogo's plugins panic on what they do not support, such as groups.
+	defer log.SetOutput(log.Writer())
+	defer log.SetFlags(log.Flags())
+	log.SetOutput(failureLog{os.Stderr})
+	log.SetFlags(0)
+	// Gogo's plugins panic on what they do not support, such as groups, and
+	// failureLog does on what the generator reports.
 	defer func() {
 		if reason := recover(); reason != nil {
-			response = failure(fmt.Errorf("%s: %v", strings.Join(request.GetFileToGenerate(), ", "), reason))
+			text := fmt.Sprint(reason)
+			response = failure(fmt.Errorf("%s: %s", culprit(request, text), text))
 		}
 	}()
 	setDefaults(request)
-	return command.Generate(request)
+	response = command.Generate(request)
+	if response.Error != nil {
+		response.File = nil
+	}
+	return response
 }
 
 // failure is the answer to a request that cannot be met.
@@ -105,22 +118,94 @@ func failure(err error) *plugin.CodeGeneratorResponse {
 	return &plugin.CodeGeneratorResponse{Error: proto.String(err.Error())}
 }
 
+// A failureLog is where the standard logger writes while gogo's generator runs.
+// The generator reports an error by a line in the log, and exits. To answer the
+// compiler instead, that line becomes a panic. Others go to the Writer.
+type failureLog struct{ io.Writer }
+
+func (w failureLog) Write(line []byte) (int, error) {
+	text, failed := strings.CutPrefix(string(line), "protoc-gen-gogo: error:")
+	if !failed {
+		return w.Writer.Write(line)
+	}
+	text, _, _ = strings.Cut(text, "\n") // what follows is a generated file
+	panic(strings.Trim(text, ": "))
+}
+
+// culprit returns the place of what made gogo's generator panic, if it is the
+// group that the reason names, or else the names of all files.
+func culprit(request *plugin.CodeGeneratorRequest, reason string) string {
+	const messageField = 4 // the field number in FileDescriptorProto
+	for _, file := range request.GetProtoFile() {
+		if !slices.Contains(request.GetFileToGenerate(), file.GetName()) {
+			continue
+		}
+		for i, m := range file.GetMessageType() {
+			if at := findGroup(m, []int32{messageField, int32(i)}, reason); at != nil {
+				return place(file, at)
+			}
+		}
+	}
+	return strings.Join(request.GetFileToGenerate(), ", ")
+}
+
+// findGroup returns the path of the field in m, or in a message in it, that is
+// the group at the end of the reason. The path of m is at.
+func findGroup(m *descriptor.DescriptorProto, at []int32, reason string) []int32 {
+	const fieldField, nestedField = 2, 3 // the field numbers in DescriptorProto
+	for i, field := range m.GetField() {
+		if field.GetType() == descriptor.FieldDescriptorProto_TYPE_GROUP &&
+			strings.HasSuffix(reason, " group "+generator.CamelCase(field.GetName())) {
+			return slices.Concat(at, []int32{fieldField, int32(i)})
+		}
+	}
+	for i, nested := range m.GetNestedType() {
+		if found := findGroup(nested, slices.Concat(at, []int32{nestedField, int32(i)}), reason); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// place returns a path in a file as file:line:column, or the file alone if it
+// does not say where things are.
+func place(file *descriptor.FileDescriptorProto, at []int32) string {
+	for _, location := range file.GetSourceCodeInfo().GetLocation() {
+		if span := location.GetSpan(); slices.Equal(location.GetPath(), at) && len(span) >= 2 {
+			return fmt.Sprintf("%s:%d:%d", file.GetName(), span[0]+1, span[1]+1)
+		}
+	}
+	return file.GetName()
+}
+
 // checkParameter reports what gogo's generator would pass over in silence:
 // parameters and plugins that do not exist. One misspelt leaves out all services.
 func checkParameter(parameter string) error {
-	known := []string{"plugins", "paths", "import_path", "import_prefix", "annotate_code"}
+	options := []string{"plugins", "paths", "import_path", "import_prefix"}
 	for option := range strings.SplitSeq(parameter, ",") {
 		key, value, _ := strings.Cut(option, "=")
 		switch {
 		case key == "" || key[0] == 'M':
-		case !slices.Contains(known, key):
-			return fmt.Errorf("unknown option %q: there are %s and M<file>", key, strings.Join(known, ", "))
+		case !slices.Contains(options, key):
+			return fmt.Errorf("unknown option %q: there are %s and M<file>", key, strings.Join(options, ", "))
 		case key == "plugins":
-			for plugin := range strings.SplitSeq(value, "+") {
-				if plugin != "ttrpc" && plugin != "grpc" && plugin != "" {
-					return fmt.Errorf("unknown plugin %q: there are ttrpc and grpc", plugin)
-				}
+			if err := checkPlugins(strings.Split(value, "+")); err != nil {
+				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkPlugins reports plugins that do not exist.
+func checkPlugins(names []string) error {
+	// Those of the second line always run, and may be asked for all the same.
+	known := []string{"ttrpc", "grpc", "none", "",
+		"compare", "defaultcheck", "description", "embedcheck", "enumstringer", "equal", "face", "gostring",
+		"marshalto", "oneofcheck", "populate", "size", "stringer", "union", "unmarshal"}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("unknown plugin %q: there are ttrpc and grpc", name)
 		}
 	}
 	return nil

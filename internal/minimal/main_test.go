@@ -46,6 +46,18 @@ func TestMinimalServerLinksNothingHeavy(t *testing.T) {
 	}
 }
 
+// TestOnlyGogosGeneratorLinksGogo looks at all packages of the module.
+func TestOnlyGogosGeneratorLinksGogo(t *testing.T) {
+	t.Parallel()
+	const (
+		ttrpc  = "github.com/containerd/ttrpc"
+		format = `{{range .Deps}}{{if eq . "github.com/gogo/protobuf/proto"}}{{$.ImportPath}}{{"\n"}}{{end}}{{end}}`
+	)
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", format, ttrpc+"/...").Output()
+	require.NoError(t, err)
+	require.Equal(t, []string{ttrpc + "/cmd/protoc-gen-gogottrpc", ttrpc + "/plugin"}, strings.Fields(string(out)))
+}
+
 // TestMinimalServerLinksOfGRPCOnlyStatusAndCodes allows of
 // google.golang.org/grpc what its packages status and codes import themselves.
 func TestMinimalServerLinksOfGRPCOnlyStatusAndCodes(t *testing.T) {
