@@ -9,7 +9,7 @@
 MODULES := . cmd/ttrpc-gen
 FUZZTIME ?= 30s
 
-.PHONY: help build test race lint cover api protos check-protos fuzz bench compare integration example defects
+.PHONY: help build test race lint cover api protos check-protos fuzz bench compare integration example generators stubs defects
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -53,6 +53,13 @@ integration: ## run the streaming tests over real sockets
 
 example: ## run a server and a client in one process, and show what goes over the wire
 	go run ./example/cmd demo
+
+generators: ## generate code by ttrpc-gen, protoc, buf and protobuild, and compare it
+	cd integration/generators && go run .
+
+stubs: ## run the stubs of all generators, ours and upstream's, with all libraries
+	cd integration/stubs && go run .
+	cd integration/gogo && go run .
 
 defects: ## show that the regression tests fail on the released v1.2.10
 	cd integration/upstream && go run .

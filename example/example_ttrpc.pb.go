@@ -54,7 +54,8 @@ type TasksService interface {
 }
 
 // UnimplementedTasksService answers every call to ttrpc.example.v1.Tasks with the code Unimplemented.
-// A type that embeds it remains a TasksService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a TasksService when the
+// service gets more methods.
 type UnimplementedTasksService struct{}
 
 func (UnimplementedTasksService) Start(context.Context, *StartRequest) (*Task, error) {
@@ -146,7 +147,7 @@ func RegisterTasksService(srv *ttrpc.Server, svc TasksService) {
 // ttrpcTasksHandlers decode the requests of ttrpc.example.v1.Tasks.
 type ttrpcTasksHandlers struct{ service TasksService }
 
-func (h ttrpcTasksHandlers) Start(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcTasksHandlers) Start(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(StartRequest)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -154,7 +155,7 @@ func (h ttrpcTasksHandlers) Start(ctx context.Context, unmarshal func(any) error
 	return h.service.Start(ctx, req)
 }
 
-func (h ttrpcTasksHandlers) Stop(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcTasksHandlers) Stop(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(StopRequest)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -162,7 +163,7 @@ func (h ttrpcTasksHandlers) Stop(ctx context.Context, unmarshal func(any) error)
 	return h.service.Stop(ctx, req)
 }
 
-func (h ttrpcTasksHandlers) Wait(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcTasksHandlers) Wait(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(WaitRequest)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -170,11 +171,11 @@ func (h ttrpcTasksHandlers) Wait(ctx context.Context, unmarshal func(any) error)
 	return h.service.Wait(ctx, req)
 }
 
-func (h ttrpcTasksHandlers) Feed(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcTasksHandlers) Feed(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.Feed(ctx, &ttrpcTasks_FeedServer{stream})
 }
 
-func (h ttrpcTasksHandlers) Logs(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcTasksHandlers) Logs(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(LogsRequest)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -182,7 +183,7 @@ func (h ttrpcTasksHandlers) Logs(ctx context.Context, stream ttrpc.StreamServer)
 	return nil, h.service.Logs(ctx, req, &ttrpcTasks_LogsServer{stream})
 }
 
-func (h ttrpcTasksHandlers) Attach(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcTasksHandlers) Attach(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Attach(ctx, &ttrpcTasks_AttachServer{stream})
 }
 

@@ -66,20 +66,28 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 }
 
 // respond answers a request: with the generated files, or with an error and no
-// file at all.
+// file at all. Both say what the generator supports: where that is missing,
+// protoc blames it, and shows the error after that.
 func respond(request *pluginpb.CodeGeneratorRequest) *pluginpb.CodeGeneratorResponse {
+	response, err := generate(request)
+	if err != nil {
+		response = &pluginpb.CodeGeneratorResponse{Error: proto.String(err.Error())}
+	}
+	response.SupportedFeatures = proto.Uint64(stubgen.SupportedFeatures)
+	response.MinimumEdition = proto.Int32(int32(stubgen.MinimumEdition))
+	response.MaximumEdition = proto.Int32(int32(stubgen.MaximumEdition))
+	return response
+}
+
+// generate returns the generated files, or says why there are none.
+func generate(request *pluginpb.CodeGeneratorRequest) (*pluginpb.CodeGeneratorResponse, error) {
 	var options stubgen.Options
 	plugin, err := protogen.Options{ParamFunc: options.Set}.New(request)
 	if err != nil {
-		return failure(err)
+		return nil, err
 	}
 	if err := stubgen.Generate(plugin, options); err != nil {
-		return failure(err)
+		return nil, err
 	}
-	return plugin.Response()
-}
-
-// failure is the answer to a request that cannot be met.
-func failure(err error) *pluginpb.CodeGeneratorResponse {
-	return &pluginpb.CodeGeneratorResponse{Error: proto.String(err.Error())}
+	return plugin.Response(), nil
 }

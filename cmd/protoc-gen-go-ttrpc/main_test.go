@@ -6,8 +6,10 @@ package main
 import (
 	"bytes"
 	"errors"
+	"go/format"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,15 +19,20 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/emptypb"
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
-// A golden is a .proto file of testdata, and the options with which its code
-// was generated. make protos writes that code, and the compiled file.
+// A golden is a directory of testdata: .proto files of one Go package, compiled
+// files, and the code that was generated for them with the golden's options. But
+// for the first, make protos writes them; what protos.txt says fits what is here.
 type golden struct {
 	name    string
 	options []string
+	files   []string // without .proto; if there is not just one, called name
+	tooNew  bool     // for any release of upstream
 }
 
 var goldens = []golden{
@@ -33,8 +40,12 @@ var goldens = []golden{
 	{name: "prefix", options: []string{"prefix=TTRPC"}},
 	{name: "proto2"},
 	{name: "edition"},
+	{name: "edition2024", tooNew: true},
 	{name: "nopackage"},
 	{name: "names"},
+	{name: "services"},
+	{name: "comments"},
+	{name: "files", files: []string{"more", "files"}},
 }
 
 // file returns the path of a golden's file.
@@ -49,11 +60,17 @@ func (g golden) request(t *testing.T) *pluginpb.CodeGeneratorRequest {
 	require.NoError(t, err)
 	set := new(descriptorpb.FileDescriptorSet)
 	require.NoError(t, proto.Unmarshal(compiled, set))
-	return &pluginpb.CodeGeneratorRequest{
-		FileToGenerate: []string{set.GetFile()[len(set.GetFile())-1].GetName()},
-		Parameter:      proto.String(strings.Join(append(g.options, "paths=source_relative"), ",")),
-		ProtoFile:      set.GetFile(),
+	request := &pluginpb.CodeGeneratorRequest{
+		Parameter: proto.String(strings.Join(append(g.options, "paths=source_relative"), ",")),
+		ProtoFile: set.GetFile(),
 	}
+	for _, name := range g.files {
+		request.FileToGenerate = append(request.FileToGenerate, "cmd/protoc-gen-go-ttrpc/testdata/"+g.name+"/"+name+".proto")
+	}
+	if g.files == nil {
+		request.FileToGenerate = []string{set.GetFile()[len(set.GetFile())-1].GetName()}
+	}
+	return request
 }
 
 // runPlugin runs the program as protoc does.
@@ -68,8 +85,8 @@ func runPlugin(t *testing.T, request *pluginpb.CodeGeneratorRequest) *pluginpb.C
 	return response
 }
 
-// generate runs the program and returns the one file it must yield.
-func generate(t *testing.T, request *pluginpb.CodeGeneratorRequest) *pluginpb.CodeGeneratorResponse_File {
+// generateOne runs the program and returns the one file it must yield.
+func generateOne(t *testing.T, request *pluginpb.CodeGeneratorRequest) *pluginpb.CodeGeneratorResponse_File {
 	t.Helper()
 	response := runPlugin(t, request)
 	require.Empty(t, response.GetError())
@@ -77,16 +94,48 @@ func generate(t *testing.T, request *pluginpb.CodeGeneratorRequest) *pluginpb.Co
 	return response.GetFile()[0]
 }
 
-// That the golden files compile is shown by stubs_test.go, which imports them.
 func TestGolden(t *testing.T) {
 	for _, g := range goldens {
 		t.Run(g.name, func(t *testing.T) {
-			file := generate(t, g.request(t))
-			want, err := os.ReadFile(g.file("_ttrpc.pb.go"))
-			require.NoError(t, err)
-			requireSameLines(t, string(want), file.GetContent())
-			require.Equal(t, "cmd/protoc-gen-go-ttrpc/"+filepath.ToSlash(g.file("_ttrpc.pb.go")), file.GetName())
+			request := g.request(t)
+			response := runPlugin(t, request)
+			require.Empty(t, response.GetError())
+			require.Len(t, response.GetFile(), len(request.GetFileToGenerate()))
+			for i, file := range response.GetFile() {
+				require.Equal(t, strings.TrimSuffix(request.GetFileToGenerate()[i], ".proto")+"_ttrpc.pb.go", file.GetName())
+				want, err := os.ReadFile(filepath.Join("testdata", g.name, path.Base(file.GetName())))
+				require.NoError(t, err)
+				requireSameLines(t, string(want), file.GetContent())
+			}
 		})
+	}
+}
+
+// A second gofmt changes nothing.
+func TestGoldenIsFormatted(t *testing.T) {
+	for _, g := range goldens {
+		t.Run(g.name, func(t *testing.T) {
+			for _, file := range runPlugin(t, g.request(t)).GetFile() {
+				formatted, err := format.Source([]byte(file.GetContent()))
+				require.NoError(t, err)
+				requireSameLines(t, string(formatted), file.GetContent())
+			}
+		})
+	}
+}
+
+// Each file of a Go package can be generated in a run of its own, as build
+// systems do it that know nothing of Go packages.
+func TestFilesOfOnePackageInSeparateRuns(t *testing.T) {
+	g := golden{name: "files", files: []string{"more", "files"}}
+	together := runPlugin(t, g.request(t)).GetFile()
+	require.Len(t, together, 2)
+	for i := range g.files {
+		request := g.request(t)
+		request.FileToGenerate = request.GetFileToGenerate()[i : i+1]
+		alone := generateOne(t, request)
+		require.Equal(t, together[i].GetName(), alone.GetName())
+		requireSameLines(t, together[i].GetContent(), alone.GetContent())
 	}
 }
 
@@ -104,18 +153,53 @@ func TestPathsFollowTheImportPathByDefault(t *testing.T) {
 	request := golden{name: "proto2"}.request(t)
 	request.Parameter = nil
 	require.Equal(t, "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/proto2/proto2_ttrpc.pb.go",
-		generate(t, request).GetName())
+		generateOne(t, request).GetName())
+}
+
+func TestOtherPaths(t *testing.T) {
+	const module = "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc"
+	for _, test := range []struct{ name, parameter, file, pkg string }{
+		{"module", "module=" + module, "testdata/proto2/proto2_ttrpc.pb.go", "proto2"},
+		{"M", "Mcmd/protoc-gen-go-ttrpc/testdata/proto2/proto2.proto=example.com/other", "example.com/other/proto2_ttrpc.pb.go", "proto2"},
+		{"M with a name", "Mcmd/protoc-gen-go-ttrpc/testdata/proto2/proto2.proto=example.com/other;third", "example.com/other/proto2_ttrpc.pb.go", "third"},
+		{"with prefix", "prefix=P,module=" + module + "/testdata", "proto2/proto2_ttrpc.pb.go", "proto2"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			request := golden{name: "proto2"}.request(t)
+			request.Parameter = proto.String(test.parameter)
+			file := generateOne(t, request)
+			require.Equal(t, test.file, file.GetName())
+			require.Contains(t, file.GetContent(), "\npackage "+test.pkg+"\n")
+		})
+	}
 }
 
 func TestHeaderNamesTheVersionOfProtoc(t *testing.T) {
 	request := golden{name: "proto2"}.request(t)
 	request.CompilerVersion = &pluginpb.Version{Major: proto.Int32(6), Minor: proto.Int32(31), Patch: proto.Int32(1), Suffix: proto.String("rc1")}
-	require.Contains(t, generate(t, request).GetContent(), "\n// - protoc v6.31.1-rc1\n")
+	require.Contains(t, generateOne(t, request).GetContent(), "\n// - protoc v6.31.1-rc1\n")
 }
 
 // Upstream v1.2.10 does not declare editions: protoc refuses to run it on them.
+// Where a response with an error does not declare them, protoc says that they are
+// what is wrong.
 func TestSupportedFeatures(t *testing.T) {
-	response := runPlugin(t, golden{name: "edition"}.request(t))
+	for _, parameter := range []string{"", "prefix=P", "prefix=-", "unknown"} {
+		t.Run(parameter, func(t *testing.T) {
+			request := golden{name: "edition"}.request(t)
+			request.Parameter = proto.String(parameter)
+			requireFeatures(t, runPlugin(t, request))
+		})
+	}
+	t.Run("collision", func(t *testing.T) {
+		response := runPlugin(t, requestFor(t, file("p", service("s"), service("S"))))
+		require.NotEmpty(t, response.GetError())
+		requireFeatures(t, response)
+	})
+}
+
+func requireFeatures(t *testing.T, response *pluginpb.CodeGeneratorResponse) {
+	t.Helper()
 	require.EqualValues(t,
 		pluginpb.CodeGeneratorResponse_FEATURE_PROTO3_OPTIONAL|pluginpb.CodeGeneratorResponse_FEATURE_SUPPORTS_EDITIONS,
 		response.GetSupportedFeatures())
@@ -140,15 +224,21 @@ func TestOptionErrors(t *testing.T) {
 	}
 }
 
-// requestFor returns a request to generate code for one file, given as text.
-func requestFor(t *testing.T, text string) *pluginpb.CodeGeneratorRequest {
+// requestFor returns a request to generate code for files that are given as
+// text, in the order in which they may import one another, and may all import
+// google/protobuf/empty.proto.
+func requestFor(t *testing.T, texts ...string) *pluginpb.CodeGeneratorRequest {
 	t.Helper()
-	file := new(descriptorpb.FileDescriptorProto)
-	require.NoError(t, prototext.Unmarshal([]byte(text), file))
-	return &pluginpb.CodeGeneratorRequest{
-		FileToGenerate: []string{file.GetName()},
-		ProtoFile:      []*descriptorpb.FileDescriptorProto{file},
+	request := &pluginpb.CodeGeneratorRequest{
+		ProtoFile: []*descriptorpb.FileDescriptorProto{protodesc.ToFileDescriptorProto(emptypb.File_google_protobuf_empty_proto)},
 	}
+	for _, text := range texts {
+		file := new(descriptorpb.FileDescriptorProto)
+		require.NoError(t, prototext.Unmarshal([]byte(text), file))
+		request.FileToGenerate = append(request.FileToGenerate, file.GetName())
+		request.ProtoFile = append(request.ProtoFile, file)
+	}
+	return request
 }
 
 func TestFileWithoutServicesGeneratesNothing(t *testing.T) {
@@ -157,61 +247,6 @@ func TestFileWithoutServicesGeneratesNothing(t *testing.T) {
 		message_type { name: "M" }`))
 	require.Empty(t, response.GetError())
 	require.Empty(t, response.GetFile())
-}
-
-// Upstream v1.2.10 generates code that does not compile.
-func TestNameCollisions(t *testing.T) {
-	method := func(name, shape string) string {
-		return ` method { name: "` + name + `" input_type: ".p.M" output_type: ".p.M" ` + shape + ` }`
-	}
-	for _, test := range []struct {
-		name, text string
-		want       []string
-	}{
-		{
-			name: "methods",
-			text: `service { name: "S"` + method("do_it", "") + method("DoIt", "client_streaming: true") + ` }`,
-			want: []string{"method p.S.DoIt needs the Go name DoIt, which method p.S.do_it has (m.proto:1:1)"},
-		},
-		{
-			name: "services",
-			text: `service { name: "s_t" } service { name: "ST" }`,
-			want: []string{
-				"service p.ST needs the Go name STService, which service p.s_t has (m.proto:1:1)",
-				"service p.ST needs the Go name RegisterSTService, which service p.s_t has (m.proto:1:1)",
-				"service p.ST needs the Go name NewSTClient, which service p.s_t has (m.proto:1:1)",
-			},
-		},
-		{
-			name: "service and message",
-			text: `service { name: "S" } message_type { name: "SService" }`,
-			want: []string{"service p.S needs the Go name SService, which message p.SService has (m.proto:1:1)"},
-		},
-		{
-			name: "service and enum",
-			text: `service { name: "S"` + method("Do", "server_streaming: true") + ` }
-				enum_type { name: "SClient" value { name: "ZERO" number: 0 } }`,
-			want: []string{"service p.S needs the Go name SClient, which enum p.SClient has (m.proto:1:1)"},
-		},
-		{
-			name: "stream and nested message",
-			text: `service { name: "S"` + method("Do", "client_streaming: true") + ` }
-				message_type { name: "S_" nested_type { name: "DoServer" } }
-				message_type { name: "S_DoServer" }`,
-			want: []string{"method p.S.Do needs the Go name S_DoServer, which message p.S_DoServer has (m.proto:1:1)"},
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			response := runPlugin(t, requestFor(t, `
-				name: "m.proto" package: "p" options { go_package: "example.com/p" }
-				message_type { name: "M" }`+test.text))
-			for i := range test.want {
-				test.want[i] = "m.proto:1:1: " + test.want[i]
-			}
-			require.Equal(t, strings.Join(test.want, "\n"), response.GetError())
-			require.Empty(t, response.GetFile())
-		})
-	}
 }
 
 func TestVersion(t *testing.T) {

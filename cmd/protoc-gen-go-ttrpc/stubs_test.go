@@ -12,22 +12,22 @@ import (
 	"testing"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/prefix"
+	"github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/shapes"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/emptypb"
-
-	// That generated code compiles is shown by its being here.
-	_ "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/edition"
-	_ "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/names"
-	_ "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/nopackage"
-	"github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/prefix"
-	_ "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/proto2"
-	"github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/shapes"
 )
 
 // connect starts a server and returns a client of it.
 func connect(t *testing.T, register func(*ttrpc.Server)) *ttrpc.Client {
 	t.Helper()
-	server, err := ttrpc.NewServer()
+	return connectWith(t, register, nil, nil)
+}
+
+// connectWith does it with options.
+func connectWith(t *testing.T, register func(*ttrpc.Server), serverOptions []ttrpc.ServerOpt, clientOptions []ttrpc.ClientOpts) *ttrpc.Client {
+	t.Helper()
+	server, err := ttrpc.NewServer(serverOptions...)
 	require.NoError(t, err)
 	register(server)
 	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
@@ -41,7 +41,7 @@ func connect(t *testing.T, register func(*ttrpc.Server)) *ttrpc.Client {
 
 	conn, err := net.Dial("unix", listener.Addr().String())
 	require.NoError(t, err)
-	client := ttrpc.NewClient(conn)
+	client := ttrpc.NewClient(conn, clientOptions...)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
 	return client
 }

@@ -67,7 +67,8 @@ type StreamingService interface {
 }
 
 // UnimplementedStreamingService answers every call to ttrpc.integration.streaming.Streaming with the code Unimplemented.
-// A type that embeds it remains a StreamingService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a StreamingService when the
+// service gets more methods.
 type UnimplementedStreamingService struct{}
 
 func (UnimplementedStreamingService) Divide(context.Context, *Division) (*Quotient, error) {
@@ -237,7 +238,7 @@ func RegisterStreamingService(srv *ttrpc.Server, svc StreamingService) {
 // ttrpcStreamingHandlers decode the requests of ttrpc.integration.streaming.Streaming.
 type ttrpcStreamingHandlers struct{ service StreamingService }
 
-func (h ttrpcStreamingHandlers) Divide(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcStreamingHandlers) Divide(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Division)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -245,7 +246,7 @@ func (h ttrpcStreamingHandlers) Divide(ctx context.Context, unmarshal func(any) 
 	return h.service.Divide(ctx, req)
 }
 
-func (h ttrpcStreamingHandlers) Copy(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcStreamingHandlers) Copy(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Blob)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -253,7 +254,7 @@ func (h ttrpcStreamingHandlers) Copy(ctx context.Context, unmarshal func(any) er
 	return h.service.Copy(ctx, req)
 }
 
-func (h ttrpcStreamingHandlers) Ping(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcStreamingHandlers) Ping(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(emptypb.Empty)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -261,11 +262,11 @@ func (h ttrpcStreamingHandlers) Ping(ctx context.Context, unmarshal func(any) er
 	return h.service.Ping(ctx, req)
 }
 
-func (h ttrpcStreamingHandlers) Sum(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamingHandlers) Sum(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.Sum(ctx, &ttrpcStreaming_SumServer{stream})
 }
 
-func (h ttrpcStreamingHandlers) Share(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamingHandlers) Share(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Division)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -273,7 +274,7 @@ func (h ttrpcStreamingHandlers) Share(ctx context.Context, stream ttrpc.StreamSe
 	return nil, h.service.Share(ctx, req, &ttrpcStreaming_ShareServer{stream})
 }
 
-func (h ttrpcStreamingHandlers) Tick(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamingHandlers) Tick(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Number)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -281,15 +282,15 @@ func (h ttrpcStreamingHandlers) Tick(ctx context.Context, stream ttrpc.StreamSer
 	return nil, h.service.Tick(ctx, req, &ttrpcStreaming_TickServer{stream})
 }
 
-func (h ttrpcStreamingHandlers) Echo(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamingHandlers) Echo(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Echo(ctx, &ttrpcStreaming_EchoServer{stream})
 }
 
-func (h ttrpcStreamingHandlers) Reverse(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamingHandlers) Reverse(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Reverse(ctx, &ttrpcStreaming_ReverseServer{stream})
 }
 
-func (h ttrpcStreamingHandlers) Hold(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamingHandlers) Hold(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(emptypb.Empty)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -297,7 +298,7 @@ func (h ttrpcStreamingHandlers) Hold(ctx context.Context, stream ttrpc.StreamSer
 	return nil, h.service.Hold(ctx, req, &ttrpcStreaming_HoldServer{stream})
 }
 
-func (h ttrpcStreamingHandlers) Inspect(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamingHandlers) Inspect(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Inspect(ctx, &ttrpcStreaming_InspectServer{stream})
 }
 

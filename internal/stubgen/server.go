@@ -61,7 +61,8 @@ func (m *Method) serverSignature() string {
 func (w *writer) unimplemented(s *Service) {
 	w.emit(serviceWords(s), `
 // $Unimplemented answers every call to $fullName with the code Unimplemented.
-// A type that embeds it remains a $Service when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a $Service when the
+// service gets more methods.
 type $Unimplemented struct{}
 `)
 	w.out.P()
@@ -163,12 +164,13 @@ func (w *writer) entries(methods []*Method, value string) {
 	}
 }
 
-// handler writes what the server calls for a method.
+// handler writes what the server calls for a method. (Not with the word any: it
+// is what a package of that name is imported under.)
 func (w *writer) handler(m *Method) {
 	own := methodWords(m)
 	if !m.streams() {
 		w.emit(own, `
-func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(any) error) (any, error) {
+func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(interface{}) error) (interface{}, error) {
 	req := new($Request)
 	if err := $unmarshal(req); err != nil {
 		return nil, err
@@ -180,7 +182,7 @@ func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(any) error) (
 		return
 	}
 
-	w.emit(own, `func ($h $handlers) $Method($ctx $context.Context, $stream $ttrpc.StreamServer) (any, error) {`)
+	w.emit(own, `func ($h $handlers) $Method($ctx $context.Context, $stream $ttrpc.StreamServer) (interface{}, error) {`)
 	arguments := []string{`$ctx`}
 	if !m.ClientStreams {
 		// The one message of the client is the method's request.

@@ -29,7 +29,8 @@ type NewService interface {
 }
 
 // UnimplementedNewService answers every call to ttrpc.testdata.edition.New with the code Unimplemented.
-// A type that embeds it remains a NewService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a NewService when the
+// service gets more methods.
 type UnimplementedNewService struct{}
 
 func (UnimplementedNewService) Do(context.Context, *Message) (*Message, error) {
@@ -66,7 +67,7 @@ func RegisterNewService(srv *ttrpc.Server, svc NewService) {
 // ttrpcNewHandlers decode the requests of ttrpc.testdata.edition.New.
 type ttrpcNewHandlers struct{ service NewService }
 
-func (h ttrpcNewHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcNewHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Message)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func (h ttrpcNewHandlers) Do(ctx context.Context, unmarshal func(any) error) (an
 	return h.service.Do(ctx, req)
 }
 
-func (h ttrpcNewHandlers) Follow(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcNewHandlers) Follow(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Message)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err

@@ -36,7 +36,8 @@ type TypeService interface {
 }
 
 // UnimplementedTypeService answers every call to ttrpc.testdata.names.type with the code Unimplemented.
-// A type that embeds it remains a TypeService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a TypeService when the
+// service gets more methods.
 type UnimplementedTypeService struct{}
 
 func (UnimplementedTypeService) Func(context.Context, *Context) (*Server, error) {
@@ -90,7 +91,7 @@ func RegisterTypeService(srv *ttrpc.Server, svc TypeService) {
 // ttrpcTypeHandlers decode the requests of ttrpc.testdata.names.type.
 type ttrpcTypeHandlers struct{ service TypeService }
 
-func (h ttrpcTypeHandlers) Func(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcTypeHandlers) Func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Context)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -98,11 +99,11 @@ func (h ttrpcTypeHandlers) Func(ctx context.Context, unmarshal func(any) error) 
 	return h.service.Func(ctx, req)
 }
 
-func (h ttrpcTypeHandlers) Select(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcTypeHandlers) Select(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Select(ctx, &ttrpcType_SelectServer{stream})
 }
 
-func (h ttrpcTypeHandlers) Any(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcTypeHandlers) Any(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Context)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -184,7 +185,8 @@ type WithUnderscores_Service interface {
 }
 
 // UnimplementedWithUnderscores_Service answers every call to ttrpc.testdata.names.with_underscores_ with the code Unimplemented.
-// A type that embeds it remains a WithUnderscores_Service when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a WithUnderscores_Service when the
+// service gets more methods.
 type UnimplementedWithUnderscores_Service struct{}
 
 func (UnimplementedWithUnderscores_Service) XDoIt_(context.Context, *Context) (*Context, error) {
@@ -229,7 +231,7 @@ func RegisterWithUnderscores_Service(srv *ttrpc.Server, svc WithUnderscores_Serv
 // ttrpcWithUnderscores_Handlers decode the requests of ttrpc.testdata.names.with_underscores_.
 type ttrpcWithUnderscores_Handlers struct{ service WithUnderscores_Service }
 
-func (h ttrpcWithUnderscores_Handlers) XDoIt_(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcWithUnderscores_Handlers) XDoIt_(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Context)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -237,7 +239,7 @@ func (h ttrpcWithUnderscores_Handlers) XDoIt_(ctx context.Context, unmarshal fun
 	return h.service.XDoIt_(ctx, req)
 }
 
-func (h ttrpcWithUnderscores_Handlers) Do_2Things(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcWithUnderscores_Handlers) Do_2Things(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.Do_2Things(ctx, &ttrpcWithUnderscores__Do_2ThingsServer{stream})
 }
 
@@ -308,7 +310,8 @@ type Foo_BarService interface {
 }
 
 // UnimplementedFoo_BarService answers every call to ttrpc.testdata.names.Foo_Bar with the code Unimplemented.
-// A type that embeds it remains a Foo_BarService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a Foo_BarService when the
+// service gets more methods.
 type UnimplementedFoo_BarService struct{}
 
 func (UnimplementedFoo_BarService) Do(context.Context, *Context) (*Context, error) {
@@ -328,7 +331,7 @@ func RegisterFoo_BarService(srv *ttrpc.Server, svc Foo_BarService) {
 // ttrpcFoo_BarHandlers decode the requests of ttrpc.testdata.names.Foo_Bar.
 type ttrpcFoo_BarHandlers struct{ service Foo_BarService }
 
-func (h ttrpcFoo_BarHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcFoo_BarHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Context)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -371,7 +374,8 @@ type FooService interface {
 }
 
 // UnimplementedFooService answers every call to ttrpc.testdata.names.Foo with the code Unimplemented.
-// A type that embeds it remains a FooService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a FooService when the
+// service gets more methods.
 type UnimplementedFooService struct{}
 
 func (UnimplementedFooService) Bar(context.Context, Foo_BarServer) (*Server, error) {
@@ -482,19 +486,19 @@ func RegisterFooService(srv *ttrpc.Server, svc FooService) {
 // ttrpcFooHandlers decode the requests of ttrpc.testdata.names.Foo.
 type ttrpcFooHandlers struct{ service FooService }
 
-func (h ttrpcFooHandlers) Bar(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcFooHandlers) Bar(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.Bar(ctx, &ttrpcFoo_BarServer{stream})
 }
 
-func (h ttrpcFooHandlers) Send(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcFooHandlers) Send(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Send(ctx, &ttrpcFoo_SendServer{stream})
 }
 
-func (h ttrpcFooHandlers) Recv(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcFooHandlers) Recv(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Recv(ctx, &ttrpcFoo_RecvServer{stream})
 }
 
-func (h ttrpcFooHandlers) SendMsg(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcFooHandlers) SendMsg(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Context)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -502,7 +506,7 @@ func (h ttrpcFooHandlers) SendMsg(ctx context.Context, stream ttrpc.StreamServer
 	return nil, h.service.SendMsg(ctx, req, &ttrpcFoo_SendMsgServer{stream})
 }
 
-func (h ttrpcFooHandlers) Call(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcFooHandlers) Call(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Context)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -510,7 +514,7 @@ func (h ttrpcFooHandlers) Call(ctx context.Context, unmarshal func(any) error) (
 	return h.service.Call(ctx, req)
 }
 
-func (h ttrpcFooHandlers) String(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcFooHandlers) String(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Context)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -674,7 +678,8 @@ type FooServiceService interface {
 }
 
 // UnimplementedFooServiceService answers every call to ttrpc.testdata.names.FooService with the code Unimplemented.
-// A type that embeds it remains a FooServiceService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a FooServiceService when the
+// service gets more methods.
 type UnimplementedFooServiceService struct{}
 
 func (UnimplementedFooServiceService) Do(context.Context, *Context) (*Context, error) {
@@ -694,7 +699,7 @@ func RegisterFooServiceService(srv *ttrpc.Server, svc FooServiceService) {
 // ttrpcFooServiceHandlers decode the requests of ttrpc.testdata.names.FooService.
 type ttrpcFooServiceHandlers struct{ service FooServiceService }
 
-func (h ttrpcFooServiceHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcFooServiceHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Context)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -729,7 +734,8 @@ type FOOService interface {
 }
 
 // UnimplementedFOOService answers every call to ttrpc.testdata.names.FOO with the code Unimplemented.
-// A type that embeds it remains a FOOService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a FOOService when the
+// service gets more methods.
 type UnimplementedFOOService struct{}
 
 func (UnimplementedFOOService) Do(context.Context, FOO_DoServer) (*Context, error) {
@@ -765,7 +771,7 @@ func RegisterFOOService(srv *ttrpc.Server, svc FOOService) {
 // ttrpcFOOHandlers decode the requests of ttrpc.testdata.names.FOO.
 type ttrpcFOOHandlers struct{ service FOOService }
 
-func (h ttrpcFOOHandlers) Do(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcFOOHandlers) Do(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.Do(ctx, &ttrpcFOO_DoServer{stream})
 }
 
@@ -831,7 +837,8 @@ type ImportedService interface {
 }
 
 // UnimplementedImportedService answers every call to ttrpc.testdata.names.Imported with the code Unimplemented.
-// A type that embeds it remains a ImportedService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a ImportedService when the
+// service gets more methods.
 type UnimplementedImportedService struct{}
 
 func (UnimplementedImportedService) Unary(context.Context, *req.Item) (*req.Item, error) {
@@ -913,7 +920,7 @@ func RegisterImportedService(srv *ttrpc.Server, svc ImportedService) {
 // ttrpcImportedHandlers decode the requests of ttrpc.testdata.names.Imported.
 type ttrpcImportedHandlers struct{ service ImportedService }
 
-func (h ttrpcImportedHandlers) Unary(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcImportedHandlers) Unary(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(req.Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -921,11 +928,11 @@ func (h ttrpcImportedHandlers) Unary(ctx context.Context, unmarshal func(any) er
 	return h.service.Unary(ctx, req)
 }
 
-func (h ttrpcImportedHandlers) ClientStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcImportedHandlers) ClientStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.ClientStream(ctx, &ttrpcImported_ClientStreamServer{stream})
 }
 
-func (h ttrpcImportedHandlers) ServerStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcImportedHandlers) ServerStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(req.Item)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -933,7 +940,7 @@ func (h ttrpcImportedHandlers) ServerStream(ctx context.Context, stream ttrpc.St
 	return nil, h.service.ServerStream(ctx, req, &ttrpcImported_ServerStreamServer{stream})
 }
 
-func (h ttrpcImportedHandlers) Bidi(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcImportedHandlers) Bidi(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Bidi(ctx, &ttrpcImported_BidiServer{stream})
 }
 

@@ -29,7 +29,8 @@ type TestdataNoPackageService interface {
 }
 
 // UnimplementedTestdataNoPackageService answers every call to TestdataNoPackage with the code Unimplemented.
-// A type that embeds it remains a TestdataNoPackageService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a TestdataNoPackageService when the
+// service gets more methods.
 type UnimplementedTestdataNoPackageService struct{}
 
 func (UnimplementedTestdataNoPackageService) Do(context.Context, *TestdataNoPackageMessage) (*TestdataNoPackageMessage, error) {
@@ -49,7 +50,7 @@ func RegisterTestdataNoPackageService(srv *ttrpc.Server, svc TestdataNoPackageSe
 // ttrpcTestdataNoPackageHandlers decode the requests of TestdataNoPackage.
 type ttrpcTestdataNoPackageHandlers struct{ service TestdataNoPackageService }
 
-func (h ttrpcTestdataNoPackageHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcTestdataNoPackageHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(TestdataNoPackageMessage)
 	if err := unmarshal(req); err != nil {
 		return nil, err

@@ -31,7 +31,8 @@ type TTRPCTasksService interface {
 }
 
 // UnimplementedTTRPCTasksService answers every call to ttrpc.testdata.prefix.Tasks with the code Unimplemented.
-// A type that embeds it remains a TTRPCTasksService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a TTRPCTasksService when the
+// service gets more methods.
 type UnimplementedTTRPCTasksService struct{}
 
 func (UnimplementedTTRPCTasksService) Do(context.Context, *Message) (*Message, error) {
@@ -51,7 +52,7 @@ func RegisterTTRPCTasksService(srv *ttrpc.Server, svc TTRPCTasksService) {
 // ttrpcTTRPCTasksHandlers decode the requests of ttrpc.testdata.prefix.Tasks.
 type ttrpcTTRPCTasksHandlers struct{ service TTRPCTasksService }
 
-func (h ttrpcTTRPCTasksHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcTTRPCTasksHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Message)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -92,7 +93,8 @@ type TTRPCEventsService interface {
 }
 
 // UnimplementedTTRPCEventsService answers every call to ttrpc.testdata.prefix.Events with the code Unimplemented.
-// A type that embeds it remains a TTRPCEventsService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a TTRPCEventsService when the
+// service gets more methods.
 type UnimplementedTTRPCEventsService struct{}
 
 func (UnimplementedTTRPCEventsService) Publish(context.Context, TTRPCEvents_PublishServer) (*Message, error) {
@@ -167,11 +169,11 @@ func RegisterTTRPCEventsService(srv *ttrpc.Server, svc TTRPCEventsService) {
 // ttrpcTTRPCEventsHandlers decode the requests of ttrpc.testdata.prefix.Events.
 type ttrpcTTRPCEventsHandlers struct{ service TTRPCEventsService }
 
-func (h ttrpcTTRPCEventsHandlers) Publish(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcTTRPCEventsHandlers) Publish(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.Publish(ctx, &ttrpcTTRPCEvents_PublishServer{stream})
 }
 
-func (h ttrpcTTRPCEventsHandlers) Subscribe(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcTTRPCEventsHandlers) Subscribe(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Message)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -179,7 +181,7 @@ func (h ttrpcTTRPCEventsHandlers) Subscribe(ctx context.Context, stream ttrpc.St
 	return nil, h.service.Subscribe(ctx, req, &ttrpcTTRPCEvents_SubscribeServer{stream})
 }
 
-func (h ttrpcTTRPCEventsHandlers) Exchange(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcTTRPCEventsHandlers) Exchange(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Exchange(ctx, &ttrpcTTRPCEvents_ExchangeServer{stream})
 }
 

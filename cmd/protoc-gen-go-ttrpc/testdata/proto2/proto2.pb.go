@@ -28,6 +28,7 @@ type Message struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Name            *string                `protobuf:"bytes,1,req,name=name" json:"name,omitempty"`
 	Count           *int32                 `protobuf:"varint,2,opt,name=count,def=7" json:"count,omitempty"`
+	Part            *Message_Part          `protobuf:"group,3,opt,name=Part,json=part" json:"part,omitempty"`
 	extensionFields protoimpl.ExtensionFields
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -82,6 +83,57 @@ func (x *Message) GetCount() int32 {
 	return Default_Message_Count
 }
 
+func (x *Message) GetPart() *Message_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+type Message_Part struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Message_Part) Reset() {
+	*x = Message_Part{}
+	mi := &file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Message_Part) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Message_Part) ProtoMessage() {}
+
+func (x *Message_Part) ProtoReflect() protoreflect.Message {
+	mi := &file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Message_Part.ProtoReflect.Descriptor instead.
+func (*Message_Part) Descriptor() ([]byte, []int) {
+	return file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_rawDescGZIP(), []int{0, 0}
+}
+
+func (x *Message_Part) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*Message)(nil),
@@ -103,13 +155,18 @@ var File_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto protoreflect.FileD
 
 const file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_rawDesc = "" +
 	"\n" +
-	"4cmd/protoc-gen-go-ttrpc/testdata/proto2/proto2.proto\x12\x15ttrpc.testdata.proto2\"@\n" +
+	"4cmd/protoc-gen-go-ttrpc/testdata/proto2/proto2.proto\x12\x15ttrpc.testdata.proto2\"\x95\x01\n" +
 	"\aMessage\x12\x12\n" +
 	"\x04name\x18\x01 \x02(\tR\x04name\x12\x17\n" +
-	"\x05count\x18\x02 \x01(\x05:\x017R\x05count*\b\bd\x10\x80\x80\x80\x80\x022\x97\x01\n" +
+	"\x05count\x18\x02 \x01(\x05:\x017R\x05count\x127\n" +
+	"\x04part\x18\x03 \x01(\n" +
+	"2#.ttrpc.testdata.proto2.Message.PartR\x04part\x1a\x1a\n" +
+	"\x04Part\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data*\b\bd\x10\x80\x80\x80\x80\x022\xea\x01\n" +
 	"\x03Old\x12D\n" +
 	"\x02Do\x12\x1e.ttrpc.testdata.proto2.Message\x1a\x1e.ttrpc.testdata.proto2.Message\x12J\n" +
-	"\x06Follow\x12\x1e.ttrpc.testdata.proto2.Message\x1a\x1e.ttrpc.testdata.proto2.Message0\x01:2\n" +
+	"\x06Follow\x12\x1e.ttrpc.testdata.proto2.Message\x1a\x1e.ttrpc.testdata.proto2.Message0\x01\x12Q\n" +
+	"\x05Group\x12#.ttrpc.testdata.proto2.Message.Part\x1a#.ttrpc.testdata.proto2.Message.Part:2\n" +
 	"\x04more\x12\x1e.ttrpc.testdata.proto2.Message\x18d \x01(\tR\x04moreBEZCgithub.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/proto2"
 
 var (
@@ -124,21 +181,25 @@ func file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_rawDescGZIP() []b
 	return file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_rawDescData
 }
 
-var file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_goTypes = []any{
-	(*Message)(nil), // 0: ttrpc.testdata.proto2.Message
+	(*Message)(nil),      // 0: ttrpc.testdata.proto2.Message
+	(*Message_Part)(nil), // 1: ttrpc.testdata.proto2.Message.Part
 }
 var file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_depIdxs = []int32{
-	0, // 0: ttrpc.testdata.proto2.more:extendee -> ttrpc.testdata.proto2.Message
-	0, // 1: ttrpc.testdata.proto2.Old.Do:input_type -> ttrpc.testdata.proto2.Message
-	0, // 2: ttrpc.testdata.proto2.Old.Follow:input_type -> ttrpc.testdata.proto2.Message
-	0, // 3: ttrpc.testdata.proto2.Old.Do:output_type -> ttrpc.testdata.proto2.Message
-	0, // 4: ttrpc.testdata.proto2.Old.Follow:output_type -> ttrpc.testdata.proto2.Message
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	0, // [0:1] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	1, // 0: ttrpc.testdata.proto2.Message.part:type_name -> ttrpc.testdata.proto2.Message.Part
+	0, // 1: ttrpc.testdata.proto2.more:extendee -> ttrpc.testdata.proto2.Message
+	0, // 2: ttrpc.testdata.proto2.Old.Do:input_type -> ttrpc.testdata.proto2.Message
+	0, // 3: ttrpc.testdata.proto2.Old.Follow:input_type -> ttrpc.testdata.proto2.Message
+	1, // 4: ttrpc.testdata.proto2.Old.Group:input_type -> ttrpc.testdata.proto2.Message.Part
+	0, // 5: ttrpc.testdata.proto2.Old.Do:output_type -> ttrpc.testdata.proto2.Message
+	0, // 6: ttrpc.testdata.proto2.Old.Follow:output_type -> ttrpc.testdata.proto2.Message
+	1, // 7: ttrpc.testdata.proto2.Old.Group:output_type -> ttrpc.testdata.proto2.Message.Part
+	5, // [5:8] is the sub-list for method output_type
+	2, // [2:5] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	1, // [1:2] is the sub-list for extension extendee
+	0, // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_init() }
@@ -152,7 +213,7 @@ func file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_rawDesc), len(file_cmd_protoc_gen_go_ttrpc_testdata_proto2_proto2_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 1,
 			NumServices:   1,
 		},

@@ -20,16 +20,19 @@ import (
 const (
 	Old_Do_FullMethodName     = "/ttrpc.testdata.proto2.Old/Do"
 	Old_Follow_FullMethodName = "/ttrpc.testdata.proto2.Old/Follow"
+	Old_Group_FullMethodName  = "/ttrpc.testdata.proto2.Old/Group"
 )
 
 // OldService is the service ttrpc.testdata.proto2.Old.
 type OldService interface {
 	Do(context.Context, *Message) (*Message, error)
 	Follow(context.Context, *Message, Old_FollowServer) error
+	Group(context.Context, *Message_Part) (*Message_Part, error)
 }
 
 // UnimplementedOldService answers every call to ttrpc.testdata.proto2.Old with the code Unimplemented.
-// A type that embeds it remains a OldService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a OldService when the
+// service gets more methods.
 type UnimplementedOldService struct{}
 
 func (UnimplementedOldService) Do(context.Context, *Message) (*Message, error) {
@@ -38,6 +41,10 @@ func (UnimplementedOldService) Do(context.Context, *Message) (*Message, error) {
 
 func (UnimplementedOldService) Follow(context.Context, *Message, Old_FollowServer) error {
 	return status.Error(codes.Unimplemented, "method Follow not implemented")
+}
+
+func (UnimplementedOldService) Group(context.Context, *Message_Part) (*Message_Part, error) {
+	return nil, status.Error(codes.Unimplemented, "method Group not implemented")
 }
 
 // Old_FollowServer is the server's side of a stream of Old.Follow.
@@ -55,7 +62,8 @@ func RegisterOldService(srv *ttrpc.Server, svc OldService) {
 	h := ttrpcOldHandlers{svc}
 	srv.RegisterService("ttrpc.testdata.proto2.Old", &ttrpc.ServiceDesc{
 		Methods: map[string]ttrpc.Method{
-			"Do": h.Do,
+			"Do":    h.Do,
+			"Group": h.Group,
 		},
 		Streams: map[string]ttrpc.Stream{
 			"Follow": {Handler: h.Follow, StreamingClient: false, StreamingServer: true},
@@ -66,7 +74,7 @@ func RegisterOldService(srv *ttrpc.Server, svc OldService) {
 // ttrpcOldHandlers decode the requests of ttrpc.testdata.proto2.Old.
 type ttrpcOldHandlers struct{ service OldService }
 
-func (h ttrpcOldHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcOldHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Message)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -74,7 +82,7 @@ func (h ttrpcOldHandlers) Do(ctx context.Context, unmarshal func(any) error) (an
 	return h.service.Do(ctx, req)
 }
 
-func (h ttrpcOldHandlers) Follow(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcOldHandlers) Follow(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Message)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -82,10 +90,19 @@ func (h ttrpcOldHandlers) Follow(ctx context.Context, stream ttrpc.StreamServer)
 	return nil, h.service.Follow(ctx, req, &ttrpcOld_FollowServer{stream})
 }
 
+func (h ttrpcOldHandlers) Group(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
+	req := new(Message_Part)
+	if err := unmarshal(req); err != nil {
+		return nil, err
+	}
+	return h.service.Group(ctx, req)
+}
+
 // OldClient is a client of the service ttrpc.testdata.proto2.Old.
 type OldClient interface {
 	Do(context.Context, *Message) (*Message, error)
 	Follow(context.Context, *Message) (Old_FollowClient, error)
+	Group(context.Context, *Message_Part) (*Message_Part, error)
 }
 
 // ttrpcOldCaller makes the calls to ttrpc.testdata.proto2.Old.
@@ -125,4 +142,12 @@ func (x *ttrpcOld_FollowClient) Recv() (*Message, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+func (c *ttrpcOldCaller) Group(ctx context.Context, req *Message_Part) (*Message_Part, error) {
+	resp := new(Message_Part)
+	if err := c.client.Call(ctx, "ttrpc.testdata.proto2.Old", "Group", req, resp); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }

@@ -64,7 +64,8 @@ type ShapesService interface {
 }
 
 // UnimplementedShapesService answers every call to ttrpc.testdata.shapes.Shapes with the code Unimplemented.
-// A type that embeds it remains a ShapesService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a ShapesService when the
+// service gets more methods.
 type UnimplementedShapesService struct{}
 
 func (UnimplementedShapesService) Unary(context.Context, *Item) (*Item, error) {
@@ -216,7 +217,7 @@ func RegisterShapesService(srv *ttrpc.Server, svc ShapesService) {
 // ttrpcShapesHandlers decode the requests of ttrpc.testdata.shapes.Shapes.
 type ttrpcShapesHandlers struct{ service ShapesService }
 
-func (h ttrpcShapesHandlers) Unary(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcShapesHandlers) Unary(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -224,11 +225,11 @@ func (h ttrpcShapesHandlers) Unary(ctx context.Context, unmarshal func(any) erro
 	return h.service.Unary(ctx, req)
 }
 
-func (h ttrpcShapesHandlers) ClientStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcShapesHandlers) ClientStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.ClientStream(ctx, &ttrpcShapes_ClientStreamServer{stream})
 }
 
-func (h ttrpcShapesHandlers) ServerStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcShapesHandlers) ServerStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Item_Part)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -236,11 +237,11 @@ func (h ttrpcShapesHandlers) ServerStream(ctx context.Context, stream ttrpc.Stre
 	return nil, h.service.ServerStream(ctx, req, &ttrpcShapes_ServerStreamServer{stream})
 }
 
-func (h ttrpcShapesHandlers) Bidi(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcShapesHandlers) Bidi(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Bidi(ctx, &ttrpcShapes_BidiServer{stream})
 }
 
-func (h ttrpcShapesHandlers) Nothing(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcShapesHandlers) Nothing(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(emptypb.Empty)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -248,11 +249,11 @@ func (h ttrpcShapesHandlers) Nothing(ctx context.Context, unmarshal func(any) er
 	return h.service.Nothing(ctx, req)
 }
 
-func (h ttrpcShapesHandlers) ClientStreamOfNothing(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcShapesHandlers) ClientStreamOfNothing(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.ClientStreamOfNothing(ctx, &ttrpcShapes_ClientStreamOfNothingServer{stream})
 }
 
-func (h ttrpcShapesHandlers) ServerStreamOfNothing(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcShapesHandlers) ServerStreamOfNothing(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(emptypb.Empty)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -260,11 +261,11 @@ func (h ttrpcShapesHandlers) ServerStreamOfNothing(ctx context.Context, stream t
 	return nil, h.service.ServerStreamOfNothing(ctx, req, &ttrpcShapes_ServerStreamOfNothingServer{stream})
 }
 
-func (h ttrpcShapesHandlers) BidiOfNothing(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcShapesHandlers) BidiOfNothing(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.BidiOfNothing(ctx, &ttrpcShapes_BidiOfNothingServer{stream})
 }
 
-func (h ttrpcShapesHandlers) Old(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcShapesHandlers) Old(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -523,7 +524,8 @@ type CasesService interface {
 }
 
 // UnimplementedCasesService answers every call to ttrpc.testdata.shapes.Cases with the code Unimplemented.
-// A type that embeds it remains a CasesService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a CasesService when the
+// service gets more methods.
 type UnimplementedCasesService struct{}
 
 func (UnimplementedCasesService) SnakeCase(context.Context, *Item) (*Item, error) {
@@ -615,7 +617,7 @@ func RegisterCasesService(srv *ttrpc.Server, svc CasesService) {
 // ttrpcCasesHandlers decode the requests of ttrpc.testdata.shapes.Cases.
 type ttrpcCasesHandlers struct{ service CasesService }
 
-func (h ttrpcCasesHandlers) SnakeCase(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcCasesHandlers) SnakeCase(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -623,7 +625,7 @@ func (h ttrpcCasesHandlers) SnakeCase(ctx context.Context, unmarshal func(any) e
 	return h.service.SnakeCase(ctx, req)
 }
 
-func (h ttrpcCasesHandlers) Lower(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcCasesHandlers) Lower(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -631,11 +633,11 @@ func (h ttrpcCasesHandlers) Lower(ctx context.Context, unmarshal func(any) error
 	return h.service.Lower(ctx, req)
 }
 
-func (h ttrpcCasesHandlers) ClientStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcCasesHandlers) ClientStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.ClientStream(ctx, &ttrpcCases_ClientStreamServer{stream})
 }
 
-func (h ttrpcCasesHandlers) ServerStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcCasesHandlers) ServerStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Item)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -643,7 +645,7 @@ func (h ttrpcCasesHandlers) ServerStream(ctx context.Context, stream ttrpc.Strea
 	return nil, h.service.ServerStream(ctx, req, &ttrpcCases_ServerStreamServer{stream})
 }
 
-func (h ttrpcCasesHandlers) BidiStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcCasesHandlers) BidiStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.BidiStream(ctx, &ttrpcCases_BidiStreamServer{stream})
 }
 
@@ -779,7 +781,8 @@ type UnaryService interface {
 }
 
 // UnimplementedUnaryService answers every call to ttrpc.testdata.shapes.Unary with the code Unimplemented.
-// A type that embeds it remains a UnaryService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a UnaryService when the
+// service gets more methods.
 type UnimplementedUnaryService struct{}
 
 func (UnimplementedUnaryService) Do(context.Context, *Item) (*Item, error) {
@@ -799,7 +802,7 @@ func RegisterUnaryService(srv *ttrpc.Server, svc UnaryService) {
 // ttrpcUnaryHandlers decode the requests of ttrpc.testdata.shapes.Unary.
 type ttrpcUnaryHandlers struct{ service UnaryService }
 
-func (h ttrpcUnaryHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcUnaryHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -828,7 +831,8 @@ type EmptyService interface {
 }
 
 // UnimplementedEmptyService answers every call to ttrpc.testdata.shapes.Empty with the code Unimplemented.
-// A type that embeds it remains a EmptyService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a EmptyService when the
+// service gets more methods.
 type UnimplementedEmptyService struct{}
 
 // RegisterEmptyService makes srv answer the calls to ttrpc.testdata.shapes.Empty with svc.
@@ -855,7 +859,8 @@ type OldServiceService interface {
 }
 
 // UnimplementedOldServiceService answers every call to ttrpc.testdata.shapes.old_service with the code Unimplemented.
-// A type that embeds it remains a OldServiceService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a OldServiceService when the
+// service gets more methods.
 type UnimplementedOldServiceService struct{}
 
 func (UnimplementedOldServiceService) Do(context.Context, *Item) (*Item, error) {
@@ -875,7 +880,7 @@ func RegisterOldServiceService(srv *ttrpc.Server, svc OldServiceService) {
 // ttrpcOldServiceHandlers decode the requests of ttrpc.testdata.shapes.old_service.
 type ttrpcOldServiceHandlers struct{ service OldServiceService }
 
-func (h ttrpcOldServiceHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcOldServiceHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err

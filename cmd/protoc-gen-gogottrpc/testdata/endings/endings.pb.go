@@ -134,7 +134,8 @@ type with_underscores_Service interface {
 }
 
 // Unimplementedwith_underscores_Service answers every call to ttrpc.testdata.gogo.endings.with_underscores_ with the code Unimplemented.
-// A type that embeds it remains a with_underscores_Service when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a with_underscores_Service when the
+// service gets more methods.
 type Unimplementedwith_underscores_Service struct{}
 
 func (Unimplementedwith_underscores_Service) XDoIt_(context.Context, *Client) (*Client, error) {
@@ -179,7 +180,7 @@ func Registerwith_underscores_Service(srv *ttrpc.Server, svc with_underscores_Se
 // ttrpcwith_underscores_Handlers decode the requests of ttrpc.testdata.gogo.endings.with_underscores_.
 type ttrpcwith_underscores_Handlers struct{ service with_underscores_Service }
 
-func (h ttrpcwith_underscores_Handlers) XDoIt_(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcwith_underscores_Handlers) XDoIt_(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Client)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -187,7 +188,7 @@ func (h ttrpcwith_underscores_Handlers) XDoIt_(ctx context.Context, unmarshal fu
 	return h.service.XDoIt_(ctx, req)
 }
 
-func (h ttrpcwith_underscores_Handlers) Do_2Things(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcwith_underscores_Handlers) Do_2Things(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.Do_2Things(ctx, &ttrpcwith_underscores__Do_2ThingsServer{stream})
 }
 
@@ -256,7 +257,8 @@ type FooServiceService interface {
 }
 
 // UnimplementedFooServiceService answers every call to ttrpc.testdata.gogo.endings.FooService with the code Unimplemented.
-// A type that embeds it remains a FooServiceService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a FooServiceService when the
+// service gets more methods.
 type UnimplementedFooServiceService struct{}
 
 func (UnimplementedFooServiceService) Do(context.Context, *Client) (*Client, error) {
@@ -276,7 +278,7 @@ func RegisterFooServiceService(srv *ttrpc.Server, svc FooServiceService) {
 // ttrpcFooServiceHandlers decode the requests of ttrpc.testdata.gogo.endings.FooService.
 type ttrpcFooServiceHandlers struct{ service FooServiceService }
 
-func (h ttrpcFooServiceHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcFooServiceHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Client)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -317,7 +319,8 @@ type FooService interface {
 }
 
 // UnimplementedFooService answers every call to ttrpc.testdata.gogo.endings.Foo with the code Unimplemented.
-// A type that embeds it remains a FooService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a FooService when the
+// service gets more methods.
 type UnimplementedFooService struct{}
 
 func (UnimplementedFooService) Send(context.Context, Foo_SendServer) error {
@@ -383,11 +386,11 @@ func RegisterFooService(srv *ttrpc.Server, svc FooService) {
 // ttrpcFooHandlers decode the requests of ttrpc.testdata.gogo.endings.Foo.
 type ttrpcFooHandlers struct{ service FooService }
 
-func (h ttrpcFooHandlers) Send(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcFooHandlers) Send(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Send(ctx, &ttrpcFoo_SendServer{stream})
 }
 
-func (h ttrpcFooHandlers) SendMsg(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcFooHandlers) SendMsg(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Client)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -395,7 +398,7 @@ func (h ttrpcFooHandlers) SendMsg(ctx context.Context, stream ttrpc.StreamServer
 	return nil, h.service.SendMsg(ctx, req, &ttrpcFoo_SendMsgServer{stream})
 }
 
-func (h ttrpcFooHandlers) Call(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcFooHandlers) Call(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Client)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -403,7 +406,7 @@ func (h ttrpcFooHandlers) Call(ctx context.Context, unmarshal func(any) error) (
 	return h.service.Call(ctx, req)
 }
 
-func (h ttrpcFooHandlers) String(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcFooHandlers) String(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Client)
 	if err := unmarshal(req); err != nil {
 		return nil, err

@@ -178,7 +178,8 @@ type ImportedService interface {
 }
 
 // UnimplementedImportedService_ answers every call to ttrpc.testdata.gogo.names.Imported with the code Unimplemented.
-// A type that embeds it remains a ImportedService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a ImportedService when the
+// service gets more methods.
 type UnimplementedImportedService_ struct{}
 
 func (UnimplementedImportedService_) Codes(context1.Context, *codes.Message) (*context.Own, error) {
@@ -229,7 +230,7 @@ func RegisterImportedService(srv *ttrpc1.Server, svc ImportedService) {
 // ttrpcImportedHandlers decode the requests of ttrpc.testdata.gogo.names.Imported.
 type ttrpcImportedHandlers struct{ service ImportedService }
 
-func (h ttrpcImportedHandlers) Codes(ctx context1.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcImportedHandlers) Codes(ctx context1.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(codes.Message)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -237,7 +238,7 @@ func (h ttrpcImportedHandlers) Codes(ctx context1.Context, unmarshal func(any) e
 	return h.service.Codes(ctx, req)
 }
 
-func (h ttrpcImportedHandlers) Status(ctx context1.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcImportedHandlers) Status(ctx context1.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(status.Message)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -245,7 +246,7 @@ func (h ttrpcImportedHandlers) Status(ctx context1.Context, unmarshal func(any) 
 	return h.service.Status(ctx, req)
 }
 
-func (h ttrpcImportedHandlers) TTRPC(ctx context1.Context, stream ttrpc1.StreamServer) (any, error) {
+func (h ttrpcImportedHandlers) TTRPC(ctx context1.Context, stream ttrpc1.StreamServer) (interface{}, error) {
 	return nil, h.service.TTRPC(ctx, &ttrpcImported_TTRPCServer{stream})
 }
 
@@ -326,7 +327,8 @@ type typeService interface {
 }
 
 // UnimplementedtypeService answers every call to ttrpc.testdata.gogo.names.type with the code Unimplemented.
-// A type that embeds it remains a typeService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a typeService when the
+// service gets more methods.
 type UnimplementedtypeService struct{}
 
 func (UnimplementedtypeService) Func(context1.Context, *Struct) (*Struct, error) {
@@ -380,7 +382,7 @@ func RegistertypeService(srv *ttrpc1.Server, svc typeService) {
 // ttrpctypeHandlers decode the requests of ttrpc.testdata.gogo.names.type.
 type ttrpctypeHandlers struct{ service typeService }
 
-func (h ttrpctypeHandlers) Func(ctx context1.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpctypeHandlers) Func(ctx context1.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Struct)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -388,11 +390,11 @@ func (h ttrpctypeHandlers) Func(ctx context1.Context, unmarshal func(any) error)
 	return h.service.Func(ctx, req)
 }
 
-func (h ttrpctypeHandlers) Select(ctx context1.Context, stream ttrpc1.StreamServer) (any, error) {
+func (h ttrpctypeHandlers) Select(ctx context1.Context, stream ttrpc1.StreamServer) (interface{}, error) {
 	return nil, h.service.Select(ctx, &ttrpctype_SelectServer{stream})
 }
 
-func (h ttrpctypeHandlers) Any(ctx context1.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpctypeHandlers) Any(ctx context1.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Struct)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -470,7 +472,8 @@ type funcService interface {
 }
 
 // UnimplementedfuncService answers every call to ttrpc.testdata.gogo.names.func with the code Unimplemented.
-// A type that embeds it remains a funcService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a funcService when the
+// service gets more methods.
 type UnimplementedfuncService struct{}
 
 func (UnimplementedfuncService) Type(context1.Context, *Struct) (*Struct, error) {
@@ -491,7 +494,7 @@ func RegisterfuncService(srv *ttrpc1.Server, svc funcService) {
 // ttrpcfuncHandlers decode the requests of ttrpc.testdata.gogo.names.func.
 type ttrpcfuncHandlers struct{ service funcService }
 
-func (h ttrpcfuncHandlers) Type(ctx context1.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcfuncHandlers) Type(ctx context1.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Struct)
 	if err := unmarshal(req); err != nil {
 		return nil, err

@@ -317,7 +317,8 @@ type OldService interface {
 }
 
 // UnimplementedOldService answers every call to ttrpc.testdata.gogo.proto2.Old with the code Unimplemented.
-// A type that embeds it remains a OldService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a OldService when the
+// service gets more methods.
 type UnimplementedOldService struct{}
 
 func (UnimplementedOldService) Do(context.Context, *Message) (*Message, error) {
@@ -354,7 +355,7 @@ func RegisterOldService(srv *ttrpc.Server, svc OldService) {
 // ttrpcOldHandlers decode the requests of ttrpc.testdata.gogo.proto2.Old.
 type ttrpcOldHandlers struct{ service OldService }
 
-func (h ttrpcOldHandlers) Do(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcOldHandlers) Do(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Message)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -362,7 +363,7 @@ func (h ttrpcOldHandlers) Do(ctx context.Context, unmarshal func(any) error) (an
 	return h.service.Do(ctx, req)
 }
 
-func (h ttrpcOldHandlers) Follow(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcOldHandlers) Follow(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Message)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err

@@ -969,7 +969,8 @@ type PlainService interface {
 }
 
 // UnimplementedPlainService answers every call to ttrpc.testdata.gogo.Plain with the code Unimplemented.
-// A type that embeds it remains a PlainService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a PlainService when the
+// service gets more methods.
 type UnimplementedPlainService struct{}
 
 func (UnimplementedPlainService) Echo(context.Context, *Item) (*Item, error) {
@@ -1009,7 +1010,7 @@ func RegisterPlainService(srv *ttrpc.Server, svc PlainService) {
 // ttrpcPlainHandlers decode the requests of ttrpc.testdata.gogo.Plain.
 type ttrpcPlainHandlers struct{ service PlainService }
 
-func (h ttrpcPlainHandlers) Echo(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Echo(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -1017,7 +1018,7 @@ func (h ttrpcPlainHandlers) Echo(ctx context.Context, unmarshal func(any) error)
 	return h.service.Echo(ctx, req)
 }
 
-func (h ttrpcPlainHandlers) Part(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Part(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -1025,7 +1026,7 @@ func (h ttrpcPlainHandlers) Part(ctx context.Context, unmarshal func(any) error)
 	return h.service.Part(ctx, req)
 }
 
-func (h ttrpcPlainHandlers) Pass(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Pass(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Small)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -1033,7 +1034,7 @@ func (h ttrpcPlainHandlers) Pass(ctx context.Context, unmarshal func(any) error)
 	return h.service.Pass(ctx, req)
 }
 
-func (h ttrpcPlainHandlers) Nothing(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Nothing(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(types.Empty)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -1041,7 +1042,7 @@ func (h ttrpcPlainHandlers) Nothing(ctx context.Context, unmarshal func(any) err
 	return h.service.Nothing(ctx, req)
 }
 
-func (h ttrpcPlainHandlers) Old(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Old(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -1112,7 +1113,8 @@ type CasesService interface {
 }
 
 // UnimplementedCasesService answers every call to ttrpc.testdata.gogo.Cases with the code Unimplemented.
-// A type that embeds it remains a CasesService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a CasesService when the
+// service gets more methods.
 type UnimplementedCasesService struct{}
 
 func (UnimplementedCasesService) Snake_case(context.Context, *Item) (*Item, error) {
@@ -1144,7 +1146,7 @@ func RegisterCasesService(srv *ttrpc.Server, svc CasesService) {
 // ttrpcCasesHandlers decode the requests of ttrpc.testdata.gogo.Cases.
 type ttrpcCasesHandlers struct{ service CasesService }
 
-func (h ttrpcCasesHandlers) Snake_case(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcCasesHandlers) Snake_case(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -1152,7 +1154,7 @@ func (h ttrpcCasesHandlers) Snake_case(ctx context.Context, unmarshal func(any) 
 	return h.service.Snake_case(ctx, req)
 }
 
-func (h ttrpcCasesHandlers) SnakeCase_(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcCasesHandlers) SnakeCase_(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -1160,7 +1162,7 @@ func (h ttrpcCasesHandlers) SnakeCase_(ctx context.Context, unmarshal func(any) 
 	return h.service.SnakeCase_(ctx, req)
 }
 
-func (h ttrpcCasesHandlers) Lower(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcCasesHandlers) Lower(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -1207,7 +1209,8 @@ type EmptyService interface {
 }
 
 // UnimplementedEmptyService answers every call to ttrpc.testdata.gogo.Empty with the code Unimplemented.
-// A type that embeds it remains a EmptyService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a EmptyService when the
+// service gets more methods.
 type UnimplementedEmptyService struct{}
 
 // RegisterEmptyService makes srv answer the calls to ttrpc.testdata.gogo.Empty with svc.

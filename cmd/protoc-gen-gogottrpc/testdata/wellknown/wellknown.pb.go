@@ -66,7 +66,8 @@ type WellKnownService interface {
 }
 
 // UnimplementedWellKnownService answers every call to ttrpc.testdata.gogo.wellknown.WellKnown with the code Unimplemented.
-// A type that embeds it remains a WellKnownService when the service gets more methods.
+// A type that embeds it, not a pointer to it, remains a WellKnownService when the
+// service gets more methods.
 type UnimplementedWellKnownService struct{}
 
 func (UnimplementedWellKnownService) Length(context.Context, *wrapperspb.StringValue) (*wrapperspb.Int32Value, error) {
@@ -112,7 +113,7 @@ func RegisterWellKnownService(srv *ttrpc.Server, svc WellKnownService) {
 // ttrpcWellKnownHandlers decode the requests of ttrpc.testdata.gogo.wellknown.WellKnown.
 type ttrpcWellKnownHandlers struct{ service WellKnownService }
 
-func (h ttrpcWellKnownHandlers) Length(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcWellKnownHandlers) Length(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(wrapperspb.StringValue)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func (h ttrpcWellKnownHandlers) Length(ctx context.Context, unmarshal func(any) 
 	return h.service.Length(ctx, req)
 }
 
-func (h ttrpcWellKnownHandlers) Nothing(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcWellKnownHandlers) Nothing(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Nothing(ctx, &ttrpcWellKnown_NothingServer{stream})
 }
 
