@@ -9,7 +9,7 @@
 MODULES := . cmd/ttrpc-gen
 FUZZTIME ?= 30s
 
-.PHONY: help build test race lint cover api protos check-protos fuzz bench compare integration example generators stubs defects
+.PHONY: help build test race lint cover api protos check-protos fuzz bench bench-compare bench-quick integration example generators stubs defects
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -45,8 +45,11 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-compare: ## measure this tree against the released v1.2.10, in a few minutes
-	cd bench && go run ./compare
+bench-compare: ## measure against the released v1.2.10, grpc-go and drpc, in a quarter of an hour
+	cd bench && go run ./compare && go run ./grow
+
+bench-quick: ## measure against the released v1.2.10 in 90 seconds
+	cd bench && go run ./compare -quick
 
 integration: ## run the streaming tests over real sockets
 	go test -race -count=1 ./integration/...

@@ -2,12 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command compare measures this tree against the released upstream module, or
-// against another tree, in alternation, and prints a table of ratios.
+// against another tree, in alternation, and other libraries beside them. It
+// prints tables of ratios.
 //
 // Run it in the directory of its module:
 //
-//	go run ./compare           # everything, a few minutes; writes RESULTS.md
-//	go run ./compare -quick    # within 90 seconds
+//	go run ./compare           # everything, some ten minutes; writes RESULTS.md and chart.svg
+//	go run ./compare -quick    # the goals only, within 90 seconds
 //	go run ./compare -base DIR -axis 'unary|callers'
 //
 // Noise is part of it: only ratios of runs that followed each other count.
@@ -17,33 +18,40 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
-	"runtime"
 	"time"
+
+	"github.com/containerd/ttrpc/bench/internal/report"
 )
 
 // config holds the flags.
 type config struct {
 	quick     bool
+	alone     bool
 	pairs     int
 	lasts     time.Duration
 	axes      string
 	base      string
 	candidate string
 	output    string
+	chart     string
 }
 
 func main() {
 	var c config
-	flag.BoolVar(&c.quick, "quick", false, "the main axes only, and short")
+	flag.BoolVar(&c.quick, "quick", false, "the goals only, and short; implies -alone, as -base does")
+	flag.BoolVar(&c.alone, "alone", false, "leave out other libraries and the floor")
 	flag.IntVar(&c.pairs, "pairs", 0, "`number` of pairs of runs of an axis (default 7, quick 5)")
-	flag.DurationVar(&c.lasts, "for", 0, "how `long` a run measures (default 500ms, quick 150ms)")
+	flag.DurationVar(&c.lasts, "for", 0, "how `long` a run measures (default 300ms, quick 120ms)")
 	flag.StringVar(&c.axes, "axis", "", "measure only axes whose names match this `regexp`")
 	flag.StringVar(&c.base, "base", "", "compare with the tree in this `directory`, not with upstream")
 	flag.StringVar(&c.candidate, "candidate", "..", "measure the tree in this `directory`")
-	flag.StringVar(&c.output, "o", "", "write the table to this `file` too (default RESULTS.md for a full run against upstream)")
+	flag.StringVar(&c.output, "o", "", "write the tables to this `file`, too (default RESULTS.md for a full run against upstream)")
+	flag.StringVar(&c.chart, "chart", "", "draw the main axes into this `file` (default chart.svg beside RESULTS.md)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -56,9 +64,9 @@ func main() {
 
 // setDefaults fills in what was not set.
 func (c *config) setDefaults() {
-	pairs, lasts := 7, 500*time.Millisecond
+	pairs, lasts := 7, 300*time.Millisecond
 	if c.quick {
-		pairs, lasts = 5, 150*time.Millisecond
+		pairs, lasts = 5, 120*time.Millisecond
 	}
 	if c.pairs <= 0 {
 		c.pairs = pairs
@@ -66,8 +74,13 @@ func (c *config) setDefaults() {
 	if c.lasts <= 0 {
 		c.lasts = lasts
 	}
-	if c.output == "" && !c.quick && c.axes == "" && c.base == "" && c.candidate == ".." {
+	full := !c.quick && !c.alone && c.axes == "" && c.base == "" && c.candidate == ".."
+	c.alone = c.alone || c.quick || c.base != ""
+	if full && c.output == "" {
 		c.output = "RESULTS.md"
+		if c.chart == "" {
+			c.chart = "chart.svg"
+		}
 	}
 }
 
@@ -83,51 +96,37 @@ func run(ctx context.Context, c config) error {
 	}
 	defer os.RemoveAll(dir)
 	started := time.Now()
-	m := readMachine()
-	all, err := buildAll(ctx, c, dir)
-	if err != nil {
+	r := &comparison{config: c, machine: report.ReadMachine(), plan: newPlan(c, only)}
+	if r.lineup, err = newLineup(ctx, c, dir); err != nil {
 		return err
 	}
-	s := &series{config: c, only: only, dir: dir, variants: all}
-	results, err := s.measure(ctx)
-	if err != nil {
+	s := &series{plan: r.plan, lineup: r.lineup}
+	if r.results, err = s.measure(ctx); err != nil {
 		return err
 	}
-	report := newReport(c, m, all, results, time.Since(started))
-	if _, err := report.WriteTo(os.Stdout); err != nil {
+	r.took = time.Since(started)
+	if err := r.writeTo(os.Stdout, ""); err != nil {
 		return err
 	}
-	if c.output == "" {
+	return r.save()
+}
+
+// save writes the files that were asked for.
+func (r *comparison) save() error {
+	var chart string // as the tables' file names it
+	if r.config.chart != "" {
+		if err := report.WriteFile(r.config.chart, r.chart().Draw); err != nil {
+			return err
+		}
+	}
+	if r.config.output == "" {
 		return nil
 	}
-	f, err := os.Create(c.output)
-	if err != nil {
-		return err
+	if r.config.chart != "" {
+		var err error
+		if chart, err = filepath.Rel(filepath.Dir(r.config.output), r.config.chart); err != nil {
+			return err
+		}
 	}
-	if _, err := report.WriteTo(f); err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// machine is what the reader of a table has to know about where it was made.
-type machine struct {
-	cores         int
-	system, go_   string
-	loadAtTheTime string
-}
-
-func readMachine() machine {
-	m := machine{
-		cores:  runtime.NumCPU(),
-		system: runtime.GOOS + "/" + runtime.GOARCH,
-		go_:    runtime.Version(),
-	}
-	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		m.system = fmt.Sprintf("Linux %s, %s", regexp.MustCompile(`^\d+\.\d+`).Find(release), runtime.GOARCH)
-	}
-	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		m.loadAtTheTime = string(regexp.MustCompile(`^[\d.]+`).Find(load))
-	}
-	return m
+	return report.WriteFile(r.config.output, func(w io.Writer) error { return r.writeTo(w, chart) })
 }

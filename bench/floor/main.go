@@ -17,11 +17,11 @@ import (
 	"github.com/containerd/ttrpc/bench/internal/load"
 )
 
-func main() {
-	load.Main(load.Library{Serve: serve, Dial: dial})
-}
+var library = load.Library{Serve: serve, Dial: dial}
 
-func serve(l net.Listener) error {
+func main() { load.Main(library) }
+
+func serve(l net.Listener, _ load.Settings) error {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -31,7 +31,7 @@ func serve(l net.Listener) error {
 	}
 }
 
-func dial(conn net.Conn) load.Conn { return newFramed(conn) }
+func dial(conn net.Conn, _ load.Settings) (load.Conn, error) { return newFramed(conn), nil }
 
 // framed is either end of a connection.
 type framed struct {
@@ -74,7 +74,7 @@ func (f *framed) echo() {
 }
 
 // Unary implements load.Conn, for one caller at a time.
-func (f *framed) Unary(_ context.Context, payload []byte) error {
+func (f *framed) Unary(_ context.Context, _ load.Method, payload []byte) error {
 	f.buf = binary.BigEndian.AppendUint32(f.buf[:0], uint32(len(payload)))
 	f.buf = append(f.buf, payload...)
 	if _, err := f.Write(f.buf); err != nil {

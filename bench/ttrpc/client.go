@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -22,20 +21,32 @@ type conn struct {
 }
 
 // dial implements load.Library.
-func dial(c net.Conn) load.Conn { return conn{ttrpc.NewClient(c)} }
+func dial(c net.Conn, s load.Settings) (load.Conn, error) {
+	var opts []ttrpc.ClientOpts
+	if s.Interceptors {
+		opts = append(opts, ttrpc.WithUnaryClientInterceptor(intercept))
+	}
+	return conn{ttrpc.NewClient(c, opts...)}, nil
+}
 
-func (c conn) Unary(ctx context.Context, payload []byte) error {
+// intercept is an interceptor that only goes on.
+func intercept(ctx context.Context, request *ttrpc.Request, response *ttrpc.Response,
+	_ *ttrpc.UnaryClientInfo, invoker ttrpc.Invoker) error {
+	return invoker(ctx, request, response)
+}
+
+func (c conn) Unary(ctx context.Context, method load.Method, payload []byte) error {
 	var response wrapperspb.BytesValue
-	if err := c.Call(ctx, serviceName, "Unary", &wrapperspb.BytesValue{Value: payload}, &response); err != nil {
+	if err := c.Call(ctx, load.ServiceName, string(method), &wrapperspb.BytesValue{Value: payload}, &response); err != nil {
 		return err
 	}
-	return checkSize(&response, len(payload))
+	return load.CheckSize(response.Value, len(payload))
 }
 
 func (c conn) ServerStream(ctx context.Context, n, size int, received func()) error {
-	o := order{messages: uint32(n), size: uint32(size)}
-	stream, err := c.NewStream(ctx, &ttrpc.StreamDesc{StreamingServer: true}, serviceName, "Source",
-		&wrapperspb.BytesValue{Value: o.encode()})
+	order := load.Order{Messages: n, Size: size}
+	stream, err := c.NewStream(ctx, &ttrpc.StreamDesc{StreamingServer: true}, load.ServiceName, load.SourceMethod,
+		&wrapperspb.BytesValue{Value: order.Encode()})
 	if err != nil {
 		return err
 	}
@@ -44,11 +55,17 @@ func (c conn) ServerStream(ctx context.Context, n, size int, received func()) er
 		if err := stream.RecvMsg(&m); err != nil {
 			return err
 		}
-		if err := checkSize(&m, size); err != nil {
+		if err := load.CheckSize(m.Value, size); err != nil {
 			return err
 		}
 		received()
 	}
+	return end(stream)
+}
+
+// end returns an error if the stream does not end here.
+func end(stream ttrpc.ClientStream) error {
+	var m wrapperspb.BytesValue
 	if err := stream.RecvMsg(&m); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("got %v at the end of a stream", err)
 	}
@@ -56,7 +73,7 @@ func (c conn) ServerStream(ctx context.Context, n, size int, received func()) er
 }
 
 func (c conn) ClientStream(ctx context.Context, n int, payload []byte) error {
-	stream, err := c.NewStream(ctx, &ttrpc.StreamDesc{StreamingClient: true}, serviceName, "Sink", nil)
+	stream, err := c.NewStream(ctx, &ttrpc.StreamDesc{StreamingClient: true}, load.ServiceName, load.SinkMethod, nil)
 	if err != nil {
 		return err
 	}
@@ -73,17 +90,12 @@ func (c conn) ClientStream(ctx context.Context, n int, payload []byte) error {
 	if err := stream.RecvMsg(&count); err != nil {
 		return err
 	}
-	if err := checkSize(&count, 4); err != nil {
-		return err
-	}
-	if got := binary.BigEndian.Uint32(count.Value); got != uint32(n) {
-		return fmt.Errorf("server got %d messages of %d", got, n)
-	}
-	return nil
+	return load.CheckCount(count.Value, n)
 }
 
 func (c conn) Echo(ctx context.Context) (load.Echo, error) {
-	stream, err := c.NewStream(ctx, &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}, serviceName, "Echo", nil)
+	stream, err := c.NewStream(ctx, &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true},
+		load.ServiceName, load.EchoMethod, nil)
 	return echoStream{stream}, err
 }
 
@@ -92,21 +104,21 @@ type echoStream struct {
 	ttrpc.ClientStream
 }
 
-func (s echoStream) Exchange(payload []byte) error {
-	if err := s.SendMsg(&wrapperspb.BytesValue{Value: payload}); err != nil {
-		return err
-	}
-	var response wrapperspb.BytesValue
-	if err := s.RecvMsg(&response); err != nil {
-		return err
-	}
-	return checkSize(&response, len(payload))
+func (s echoStream) Send(payload []byte) error {
+	return s.SendMsg(&wrapperspb.BytesValue{Value: payload})
 }
 
-// checkSize is there so that nobody is fast by doing less.
-func checkSize(m *wrapperspb.BytesValue, want int) error {
-	if got := len(m.Value); got != want {
-		return fmt.Errorf("got a message of %d bytes, want %d", got, want)
+func (s echoStream) Receive(size int) error {
+	var m wrapperspb.BytesValue
+	if err := s.RecvMsg(&m); err != nil {
+		return err
 	}
-	return nil
+	return load.CheckSize(m.Value, size)
+}
+
+func (s echoStream) Finish() error {
+	if err := s.CloseSend(); err != nil {
+		return err
+	}
+	return end(s.ClientStream)
 }

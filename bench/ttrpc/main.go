@@ -6,8 +6,22 @@
 // have.
 package main
 
-import "github.com/containerd/ttrpc/bench/internal/load"
+import (
+	"context"
 
-func main() {
-	load.Main(load.Library{Serve: serve, Dial: dial})
+	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/bench/internal/load"
+)
+
+var library = load.Library{Serve: serve, Dial: dial, WithMetadata: withMetadata}
+
+func main() { load.Main(library) }
+
+// withMetadata implements load.Library.
+func withMetadata(ctx context.Context, pairs map[string]string) context.Context {
+	md := ttrpc.MD{}
+	for key, value := range pairs {
+		md.Set(key, value)
+	}
+	return ttrpc.WithMetadata(ctx, md)
 }

@@ -5,57 +5,62 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/bench/internal/load"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-const serviceName = "ttrpc.bench.Load"
-
 // serve implements load.Library.
-func serve(l net.Listener) error {
-	server, err := ttrpc.NewServer()
+func serve(l net.Listener, s load.Settings) error {
+	var opts []ttrpc.ServerOpt
+	if s.Interceptors {
+		opts = append(opts, ttrpc.WithUnaryServerInterceptor(interceptServer))
+	}
+	server, err := ttrpc.NewServer(opts...)
 	if err != nil {
 		return err
 	}
-	server.RegisterService(serviceName, &ttrpc.ServiceDesc{
-		Methods: map[string]ttrpc.Method{"Unary": unary},
+	methods := map[string]ttrpc.Method{}
+	for _, method := range load.Methods {
+		methods[string(method)] = unary(method)
+	}
+	server.RegisterService(load.ServiceName, &ttrpc.ServiceDesc{
+		Methods: methods,
 		Streams: map[string]ttrpc.Stream{
-			"Source": {Handler: source, StreamingServer: true},
-			"Sink":   {Handler: sink, StreamingClient: true},
-			"Echo":   {Handler: echo, StreamingClient: true, StreamingServer: true},
+			load.SourceMethod: {Handler: source, StreamingServer: true},
+			load.SinkMethod:   {Handler: sink, StreamingClient: true},
+			load.EchoMethod:   {Handler: echo, StreamingClient: true, StreamingServer: true},
 		},
 	})
 	return server.Serve(context.Background(), l)
 }
 
-// unary answers with what it was sent.
-func unary(_ context.Context, unmarshal func(any) error) (any, error) {
-	var m wrapperspb.BytesValue
-	if err := unmarshal(&m); err != nil {
-		return nil, err
+// interceptServer is an interceptor that only goes on.
+func interceptServer(ctx context.Context, unmarshal ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo,
+	method ttrpc.Method) (any, error) {
+	return method(ctx, unmarshal)
+}
+
+// unary returns the handler of a unary method, which answers with what it was
+// sent.
+func unary(method load.Method) ttrpc.Method {
+	return func(ctx context.Context, unmarshal func(any) error) (any, error) {
+		var m wrapperspb.BytesValue
+		if err := unmarshal(&m); err != nil {
+			return nil, err
+		}
+		if method == load.Keyed {
+			if _, ok := ttrpc.GetMetadataValue(ctx, load.MetadataKey); !ok {
+				return nil, load.ErrNoMetadata
+			}
+		}
+		method.Handle()
+		return &m, nil
 	}
-	return &m, nil
-}
-
-// order is the request of source.
-type order struct {
-	messages, size uint32
-}
-
-func (o order) encode() []byte {
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, o.messages), o.size)
-}
-
-func decodeOrder(b []byte) (order, error) {
-	if len(b) != 8 {
-		return order{}, errors.New("bad request")
-	}
-	return order{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}, nil
 }
 
 // source sends as many messages as it is asked for.
@@ -64,12 +69,12 @@ func source(_ context.Context, stream ttrpc.StreamServer) (any, error) {
 	if err := stream.RecvMsg(&m); err != nil {
 		return nil, err
 	}
-	o, err := decodeOrder(m.Value)
+	order, err := load.DecodeOrder(m.Value)
 	if err != nil {
 		return nil, err
 	}
-	m.Value = make([]byte, o.size)
-	for range o.messages {
+	m.Value = make([]byte, order.Size)
+	for range order.Messages {
 		if err := stream.SendMsg(&m); err != nil {
 			return nil, err
 		}
@@ -80,10 +85,10 @@ func source(_ context.Context, stream ttrpc.StreamServer) (any, error) {
 // sink counts what it is sent.
 func sink(_ context.Context, stream ttrpc.StreamServer) (any, error) {
 	var m wrapperspb.BytesValue
-	for n := uint32(0); ; n++ {
+	for n := 0; ; n++ {
 		err := stream.RecvMsg(&m)
 		if errors.Is(err, io.EOF) {
-			return &wrapperspb.BytesValue{Value: binary.BigEndian.AppendUint32(nil, n)}, nil
+			return &wrapperspb.BytesValue{Value: load.EncodeCount(n, nil)}, nil
 		}
 		if err != nil {
 			return nil, err

@@ -24,18 +24,21 @@ func measureAllocations(ctx context.Context, lib Library, axis Axis) (Figures, e
 	if err != nil {
 		return nil, err
 	}
-	go lib.Serve(l) //nolint:errcheck // it ends with the process
+	go lib.Serve(l, axis.settings()) //nolint:errcheck // it ends with the process
 	socket, err := net.Dial("unix", l.Addr().String())
 	if err != nil {
 		return nil, err
 	}
-	conn := lib.Dial(socket)
+	conn, err := lib.Dial(socket, axis.settings())
+	if err != nil {
+		return nil, err
+	}
 	defer conn.Close()
 
-	payload := make([]byte, axis.Size)
+	payload := axis.payload()
 	call := func(n int) error {
 		for range n {
-			if err := conn.Unary(ctx, payload); err != nil {
+			if err := conn.Unary(ctx, Instant, payload); err != nil {
 				return err
 			}
 		}

@@ -5,7 +5,9 @@ package load
 
 import (
 	"os"
+	"os/exec"
 	"runtime"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -41,4 +43,31 @@ func cpuUsage() (time.Duration, int64, error) {
 		return 0, 0, err
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), r.Nvcsw + r.Nivcsw, nil
+}
+
+// maxFiles is more than any axis needs, and what the kernel allows at most unless
+// told otherwise.
+const maxFiles = 1 << 20
+
+// RaiseFileLimit has the process open as many files as it may, and returns that
+// number.
+func RaiseFileLimit() int {
+	var limit unix.Rlimit
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxFiles, Max: maxFiles}); err == nil {
+		return maxFiles
+	}
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	limit.Cur = limit.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0
+	}
+	return int(limit.Max)
+}
+
+// dieWithParent has the process of cmd end when this one does, or the thread that
+// starts it: its goroutine must be locked to it.
+func dieWithParent(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -7,6 +7,7 @@ package load
 
 import (
 	"errors"
+	"os/exec"
 	"time"
 )
 
@@ -15,3 +16,8 @@ var errNeedsLinux = errors.New("the comparison needs Linux: it pins processes an
 func pin(int) error { return errNeedsLinux }
 
 func cpuUsage() (time.Duration, int64, error) { return 0, 0, errNeedsLinux }
+
+// RaiseFileLimit returns zero: the limit is not known.
+func RaiseFileLimit() int { return 0 }
+
+func dieWithParent(*exec.Cmd) {}

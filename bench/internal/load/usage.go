@@ -4,11 +4,8 @@
 package load
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -52,14 +49,14 @@ func readUsage(tidy tidyFirst) (usage, error) {
 	if err != nil {
 		return u, err
 	}
-	u.RSS = statusField(status, "VmRSS:")
-	u.Peak = statusField(status, "VmHWM:")
+	u.RSS = procField(status, "VmRSS:")
+	u.Peak = procField(status, "VmHWM:")
 	return u, nil
 }
 
-// statusField returns a field of /proc/self/status in bytes.
-func statusField(status []byte, name string) int64 {
-	for line := range bytes.Lines(status) {
+// procField returns a field of a file like /proc/self/status in bytes.
+func procField(file []byte, name string) int64 {
+	for line := range bytes.Lines(file) {
 		if !bytes.HasPrefix(line, []byte(name)) {
 			continue
 		}
@@ -70,62 +67,32 @@ func statusField(status []byte, name string) int64 {
 	return 0
 }
 
-// controlPath is where a server that listens on path tells its usage.
-func controlPath(path string) string { return path + ".control" }
-
-// serveUsage answers requests for the usage of this process.
-func serveUsage(path string) error {
-	l, err := net.Listen("unix", controlPath(path))
-	if err != nil {
-		return err
-	}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go answerUsage(conn)
-		}
-	}()
-	return nil
+// spent is what client and server have used, or hold.
+type spent struct {
+	client, server usage
 }
 
-// answerUsage answers every line of a connection: "tidied" or "as is".
-func answerUsage(conn net.Conn) {
-	defer conn.Close()
-	encoder := json.NewEncoder(conn)
-	for lines := bufio.NewScanner(conn); lines.Scan(); {
-		u, err := readUsage(lines.Text() == "tidied")
-		if err != nil || encoder.Encode(u) != nil {
-			return
-		}
+// heldSince returns what has come to be held since before, by each of n.
+func (s spent) heldSince(before spent, n int) Figures {
+	each := func(after, before int64) float64 { return float64(after-before) / float64(n) }
+	return Figures{
+		ServerRSS:        each(s.server.RSS, before.server.RSS),
+		ClientRSS:        each(s.client.RSS, before.client.RSS),
+		ServerHeap:       each(s.server.Heap, before.server.Heap),
+		ClientHeap:       each(s.client.Heap, before.client.Heap),
+		ServerGoroutines: each(int64(s.server.Goroutines), int64(before.server.Goroutines)),
+		ClientGoroutines: each(int64(s.client.Goroutines), int64(before.client.Goroutines)),
 	}
 }
 
-// serverUsage asks for the usage of a server.
-type serverUsage struct {
-	conn    net.Conn
-	decoder *json.Decoder
-}
-
-func dialUsage(path string) (*serverUsage, error) {
-	conn, err := net.Dial("unix", controlPath(path))
-	if err != nil {
-		return nil, err
+// costSince returns what has been used since before, for each of n calls.
+func (s spent) costSince(before spent, n int) Figures {
+	cpu := s.client.CPU - before.client.CPU + s.server.CPU - before.server.CPU
+	switches := s.client.Switches - before.client.Switches + s.server.Switches - before.server.Switches
+	return Figures{
+		CPU:        micros(cpu) / float64(n),
+		Switches:   float64(switches) / float64(n),
+		ServerPeak: float64(s.server.Peak),
+		ClientPeak: float64(s.client.Peak),
 	}
-	return &serverUsage{conn: conn, decoder: json.NewDecoder(conn)}, nil
-}
-
-func (s *serverUsage) read(tidy tidyFirst) (usage, error) {
-	question := "as is\n"
-	if tidy {
-		question = "tidied\n"
-	}
-	var u usage
-	if _, err := s.conn.Write([]byte(question)); err != nil {
-		return u, err
-	}
-	err := s.decoder.Decode(&u)
-	return u, err
 }
