@@ -9,7 +9,7 @@
 MODULES := . cmd/ttrpc-gen
 FUZZTIME ?= 30s
 
-.PHONY: help build test race lint cover api protos check-protos fuzz bench bench-compare bench-quick integration example generators stubs defects
+.PHONY: help build test race lint cover api protos check-protos fuzz bench bench-compare bench-quick integration example tidy generators stubs defects
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -56,6 +56,10 @@ integration: ## run the streaming tests over real sockets
 
 example: ## run a server and a client in one process, and show what goes over the wire
 	go run ./example/cmd demo
+
+tidy: ## tidy every go.mod that users get
+	go mod tidy
+	cmd/ttrpc-gen/tidy
 
 generators: ## generate code by ttrpc-gen, protoc, buf and protobuild, and compare it
 	cd integration/generators && go run .

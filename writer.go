@@ -22,9 +22,10 @@ const (
 	// written, before throttle waits.
 	maxPosted = 1 << 20
 
-	// maxCopied is the largest frame that is copied into a batch with others;
-	// a larger one is written from its own buffer.
-	maxCopied = 4 << 10
+	// maxCopied is the largest frame that is copied into a batch with others; a
+	// larger one is written from its own buffer, by a system call of its own. On
+	// connections without a rawConn, it is maxBatchPortable.
+	maxCopied = 16 << 10
 
 	// maxBatch is the largest batch. On a connection that is not a kernel
 	// socket, no Write but that of a payload is larger than maxBatchPortable.

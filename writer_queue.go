@@ -21,12 +21,20 @@ type segment struct {
 func (w *writer) enqueueLocked(f outFrame) {
 	w.queued += len(f.b)
 	w.unreserveLocked(&f)
-	if len(f.b) > maxCopied && f.buf != nil {
+	if len(f.b) > w.copyLimit() && f.buf != nil {
 		w.queue = append(w.queue, segment{buf: f.buf, one: true, turn: f.turn})
 		return
 	}
 	w.copyLocked(f.b)
 	w.discard(f)
+}
+
+// copyLimit is the size of the largest frame that is copied.
+func (w *writer) copyLimit() int {
+	if w.raw != nil {
+		return maxCopied
+	}
+	return maxBatchPortable
 }
 
 // copyLocked appends a copy of b, one whole frame, to the last batch or to a
@@ -43,12 +51,9 @@ func (w *writer) copyLocked(b []byte) {
 			return
 		}
 	}
-	size := len(b)
-	if len(b) <= maxBatchPortable {
-		size = maxBatchPortable
-		if len(w.queue) > 0 {
-			size = limit // the first batch was not enough
-		}
+	size := max(len(b), maxBatchPortable)
+	if len(w.queue) > 0 {
+		size = max(len(b), limit) // the first batch was not enough
 	}
 	buf := getBuffer(size)
 	buf.b = append(buf.b, b...)

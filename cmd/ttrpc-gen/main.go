@@ -5,72 +5,84 @@
 // without plugins: the messages as protoc-gen-go writes them, and the clients
 // and servers as protoc-gen-go-ttrpc does.
 //
-//	ttrpc-gen [-I dir]... [--out dir] [--paths source_relative] [--prefix P] file.proto...
+//	ttrpc-gen [options] file.proto...
 //
-// Imports of google/protobuf/*.proto, and of google/rpc/status.proto,
-// code.proto and error_details.proto, need no file. What is wrong with a .proto
-// file is reported as file:line:column: message; then, the exit status is 1 and
-// no file is written.
+// It runs without being installed, or as a tool that a module pins in its go.mod:
+//
+//	go run github.com/containerd/ttrpc/cmd/ttrpc-gen@latest --paths source_relative hello.proto
+//
+//	go get -tool github.com/containerd/ttrpc/cmd/ttrpc-gen@latest
+//	go tool ttrpc-gen --paths source_relative hello.proto
+//
+// and then from a Go file, for go generate:
+//
+//	//go:generate go tool ttrpc-gen --paths source_relative hello.proto
+//
+// # Options
+//
+// Options may stand before, between and after the files, with one dash or two,
+// and "=" or a space before their value.
+//
+//	-I dir              Search imports, and the files given, in dir. May be
+//	                    repeated, or be a list as in PATH. The default is the
+//	                    working directory. Also --proto_path.
+//	--out dir           Write below dir, which must exist. The default is the
+//	                    working directory.
+//	--paths how         Where a file goes below the output directory: "import"
+//	                    (by its Go import path, the default) or "source_relative"
+//	                    (by its .proto file's place below its import directory).
+//	--module path       With --paths import: leave path off the directories.
+//	-M file.proto=path  The Go import path of a .proto file, for want of a
+//	                    go_package option, or in place of it. "path;name" gives
+//	                    the package's name, too. May be repeated.
+//	--prefix P          Begin all names made from a service's with P.
+//	--only what         Generate "messages" or "stubs" alone.
+//	--opt list          Options as protoc passes them to plugins, separated by
+//	                    commas: paths=, module=, prefix= and Mfile.proto=path.
+//	--version           Print the version and exit.
+//	--help              Print the options and exit.
+//
+// # What it compiles
+//
+// Proto2, proto3, and the editions 2023 and 2024. Imports of
+// google/protobuf/*.proto need no file, nor do those of google/rpc/status.proto,
+// code.proto and error_details.proto, unless a file of edition 2024 is among the
+// others.
+//
+// # Errors
+//
+// Each thing that is wrong is one line on the standard error output, which begins
+// with its place, file:line:column, if it is in a .proto file. Then, the exit
+// status is 1, and no file is written or changed. Warnings, of unused imports for
+// example, look alike and change nothing else.
+//
+// A generated file that would stay the same is not written.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"strings"
-
-	"github.com/containerd/ttrpc/internal/stubgen"
-	"github.com/containerd/ttrpc/cmd/ttrpc-gen/generate"
+	"os/signal"
 )
 
 func main() {
-	err := run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case err == nil:
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(0)
-	default:
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second interrupt kills
+	os.Exit(status(run(ctx, os.Args[1:], os.Stdout, os.Stderr), os.Stderr))
 }
 
-// run runs the program. Usage goes to stderr, the version to stdout.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	var options generate.Options
-	flags := flag.NewFlagSet("ttrpc-gen", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the error says it, and main prints that
-	flags.Var((*list)(&options.ImportPaths), "I", "search imports, and the files given, in `dir`; may be repeated (default the working directory)")
-	out := flags.String("out", ".", "write the generated files below `dir`, which must exist")
-	flags.StringVar(&options.Paths, "paths", "import", "where a file goes below the output directory: `import` (by its Go import path) or source_relative (by its place below its import directory)")
-	flags.StringVar(&options.Prefix, "prefix", "", "begin all names made from a service's with `P`")
-	version := flags.Bool("version", false, "print the version and exit")
-
-	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(stderr, "usage: ttrpc-gen [options] file.proto...")
-		flags.SetOutput(stderr)
-		flags.PrintDefaults()
-		return err
-	} else if err != nil {
-		return fmt.Errorf("ttrpc-gen: %w", err)
+// status returns the exit status that goes with what run returned, and says what
+// was wrong.
+func status(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
 	}
-	if *version {
-		_, err := fmt.Fprintln(stdout, "ttrpc-gen", stubgen.Version)
-		return err
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
 	}
-	options.Files = flags.Args()
-	return generate.Run(ctx, *out, options)
-}
-
-// A list is a flag that may be given more than once.
-type list []string
-
-func (l *list) String() string { return strings.Join(*l, ",") }
-
-func (l *list) Set(value string) error {
-	*l = append(*l, value)
-	return nil
+	fmt.Fprintln(stderr, err)
+	return 1
 }

@@ -145,126 +145,81 @@ func TestWorkingDirectoryIsTheDefaultImportPath(t *testing.T) {
 	require.Equal(t, []string{"a/b.pb.go", "a/b_ttrpc.pb.go"}, names(files))
 }
 
-// Every problem is one line with its place.
+// The command's tests have the rest.
 func TestErrors(t *testing.T) {
 	const head = "syntax = \"proto3\";\npackage p;\noption go_package = \"example.com/p\";\n"
 	for _, test := range []struct {
 		name    string
-		files   map[string]string
 		options generate.Options
 		want    string
 	}{
+		{"nothing to do", generate.Options{}, "no .proto file given"},
+		{"paths", generate.Options{Paths: "relative"}, `paths: unknown value "relative": want "import" or "source_relative"`},
+		{"package of an odd name", generate.Options{Packages: map[string]string{"a=b": "c"}}, "M: no comma, and no = in the file's name: a=b=c"},
 		{
-			name:  "syntax",
-			files: map[string]string{"a.proto": head + "message M {\n  string = 1;\n}\n"},
-			want:  `a.proto:5:10: syntax error: unexpected '='`,
+			"several",
+			generate.Options{
+				Files: []string{"b.proto", "a.proto"},
+				Sources: map[string]string{
+					"a.proto": head + "message M { N n = 1; O o = 2; }\n",
+					"b.proto": head + "message L { N n = 1; }\n",
+				},
+			},
+			"a.proto:4:13: field p.M.n: unknown type N\n" +
+				"a.proto:4:22: field p.M.o: unknown type O\n" +
+				"b.proto:4:13: field p.L.n: unknown type N",
 		},
 		{
-			name:  "several",
-			files: map[string]string{"a.proto": head + "message M {\n  N n = 1;\n  O o = 2;\n}\n"},
-			want: "a.proto:5:3: field p.M.n: unknown type N\n" +
-				"a.proto:6:3: field p.M.o: unknown type O",
-		},
-		{
-			name:  "missing import",
-			files: map[string]string{"a.proto": head + "import \"b.proto\";\n"},
-			want:  `a.proto:4:8: could not resolve path "b.proto": file not found in any import path`,
-		},
-		{
-			name:  "error in an import",
-			files: map[string]string{"a.proto": head + "import \"b.proto\";\n", "b.proto": head + "message;\n"},
-			want:  `b.proto:4:8: syntax error: unexpected ';'`,
-		},
-		{
-			name:    "several files",
-			files:   map[string]string{"a.proto": head + "message;\n", "b.proto": "enum E {}\n" + head + "message M { N n = 1; }\n"},
-			options: generate.Options{Files: []string{"b.proto", "a.proto"}},
-			want: "a.proto:4:8: syntax error: unexpected ';'\n" +
-				"b.proto:2:1: syntax error: unexpected \"syntax\"",
-		},
-		{
-			name:  "unknown edition",
-			files: map[string]string{"a.proto": "edition = \"1999\";\n"},
-			want:  `a.proto:1:11: edition value "1999" not recognized; should be one of ["2023"]`,
-		},
-		{
-			name:  "no go_package",
-			files: map[string]string{"a.proto": "syntax = \"proto3\";\n\npackage p;\n"},
-			want:  `a.proto:3:1: no go_package option: add option go_package = "import/path";`,
-		},
-		{
-			name:  "no go_package and no package",
-			files: map[string]string{"a.proto": "\nsyntax = \"proto3\";\n"},
-			want:  `a.proto:1:1: no go_package option: add option go_package = "import/path";`,
-		},
-		{
-			name:  "no go_package in an import",
-			files: map[string]string{"a.proto": head + "import \"b.proto\";\n", "b.proto": "syntax = \"proto3\";\n"},
-			want:  `a.proto:4:1: imported file b.proto has no go_package option`,
-		},
-		{
-			name:    "given twice",
-			files:   map[string]string{"a.proto": head},
-			options: generate.Options{Files: []string{"a.proto", "./a.proto"}},
-			want:    "./a.proto: file given twice",
-		},
-		{
-			name:    "no file",
-			options: generate.Options{Files: []string{}},
-			want:    "no .proto file given",
-		},
-		{
-			name: "not there",
-			want: "a.proto: no such file",
-		},
-		{
-			name:    "directory",
-			files:   map[string]string{"sub/a.proto": head},
-			options: generate.Options{Files: []string{"sub"}},
-			want:    "sub: is a directory, not a .proto file",
-		},
-		{
-			name:    "outside the import paths",
-			files:   map[string]string{"a.proto": head, "one/b.proto": head, "two/c.proto": head},
-			options: generate.Options{ImportPaths: []string{"one", "two"}},
-			want:    "a.proto: lies under none of the import paths: one, two",
-		},
-		{
-			name:    "hidden",
-			files:   map[string]string{"one/a.proto": head, "two/a.proto": head},
-			options: generate.Options{ImportPaths: []string{"one", "two"}, Files: []string{"two/a.proto"}},
-			want:    "two/a.proto: hidden by one/a.proto, which an earlier import path holds under the same name",
-		},
-		{
-			name:    "paths",
-			files:   map[string]string{"a.proto": head},
-			options: generate.Options{Paths: "relative"},
-			want:    `paths: unknown value "relative": want "import" or "source_relative"`,
-		},
-		{
-			name:    "prefix",
-			files:   map[string]string{"a.proto": head},
-			options: generate.Options{Prefix: "1"},
-			want:    `prefix: "1" cannot begin a Go name`,
-		},
-		{
-			name: "names collide",
-			files: map[string]string{"a.proto": head + "message M {}\nservice S {\n  rpc do(M) returns (M);\n" +
-				"  rpc Do(M) returns (M);\n}\n"},
-			want: "a.proto:7:3: method p.S.Do needs the Go name Do, which method p.S.do has (a.proto:6:3)",
+			// What imports a bad file is not compiled, for lack of what it needs.
+			"in an import",
+			generate.Options{
+				Files: []string{"a.proto", "b.proto", "c.proto"},
+				Sources: map[string]string{
+					"a.proto": head + "import \"b.proto\"; message L { N n = 1; }\n",
+					"b.proto": head + "import \"c.proto\"; message M { N n = 1; }\n",
+					"c.proto": head + "message N { O o = 1; }\n",
+				},
+			},
+			"c.proto:4:13: field p.N.o: unknown type O",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Chdir(tree(t, test.files))
-			require.NoError(t, os.Mkdir("out", 0o777))
-			if test.options.Files == nil {
-				test.options.Files = []string{"a.proto"}
-			}
-			err := generate.Run(t.Context(), "out", test.options)
+			files, err := generate.Generate(t.Context(), test.options)
 			require.EqualError(t, err, test.want)
-			requireEmpty(t, "out")
+			require.Nil(t, files)
 		})
 	}
+}
+
+// What lies in memory goes before what lies in files.
+func TestSources(t *testing.T) {
+	t.Chdir(tree(t, map[string]string{
+		"a.proto": "neither found nor read",
+		"b.proto": `syntax = "proto3"; package p; option go_package = "example.com/p"; message B {}`,
+	}))
+	files, err := generate.Generate(t.Context(), generate.Options{
+		Files:   []string{"./a.proto", "b.proto"},
+		Sources: map[string]string{"a.proto": `syntax = "proto3"; package p; import "b.proto"; option go_package = "example.com/p"; message A { B b = 1; }`},
+		Module:  "example.com/p",
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"b.pb.go", "a.pb.go"}, names(files))
+	require.Contains(t, content(t, files, "a.pb.go"), "type A struct")
+}
+
+// A project may have its own copies of google's files, older ones for example.
+func TestCopiesOfStandardFiles(t *testing.T) {
+	_, err := generate.Generate(t.Context(), generate.Options{
+		Files: []string{"a.proto", "b.proto", "google/protobuf/descriptor.proto"},
+		Sources: map[string]string{
+			"a.proto": `syntax = "proto3"; option go_package = "example.com/p"; message A {}`,
+			"b.proto": `syntax = "proto3"; import "google/protobuf/descriptor.proto"; option go_package = "example.com/p"; option deprecated = true;
+				extend google.protobuf.FileOptions { string own = 50000; }`,
+			"google/protobuf/descriptor.proto": `syntax = "proto2"; package google.protobuf; option go_package = "google.golang.org/protobuf/types/descriptorpb";
+				message FileOptions { optional string go_package = 11; optional bool deprecated = 23; extensions 1000 to max; }`,
+		},
+	})
+	require.NoError(t, err)
 }
 
 // requireEmpty requires that a directory holds nothing.
@@ -296,28 +251,13 @@ func TestRunWritesNothingIfOneFileIsBad(t *testing.T) {
 	requireEmpty(t, "out")
 }
 
-func TestWriteChangesNothingIfOneFileCannotBeWritten(t *testing.T) {
-	dir := tree(t, map[string]string{"a.go": "old", "b.go/in/the/way": "", "file": ""})
-	files := []generate.File{{Name: "a.go", Content: []byte("new")}, {Name: "b.go", Content: []byte("new")}}
-	require.EqualError(t, generate.Write(dir, files), filepath.Join(dir, "b.go")+": is a directory")
-	text, err := os.ReadFile(filepath.Join(dir, "a.go"))
-	require.NoError(t, err)
-	require.Equal(t, "old", string(text))
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 3, "nothing else is left")
-
-	require.ErrorIs(t, generate.Write(filepath.Join(dir, "none"), files), os.ErrNotExist)
-	require.EqualError(t, generate.Write(filepath.Join(dir, "file"), files), filepath.Join(dir, "file")+": not a directory")
-}
-
 // protoc sends a plugin the same: options for compilers alone are gone, comments
 // are there.
 func TestRequest(t *testing.T) {
 	dir := tree(t, map[string]string{"a/b.proto": service})
-	program, err := generate.Compile(t.Context(), []string{dir}, []string{"a/b.proto"})
+	program, err := generate.Compile(t.Context(), generate.Options{ImportPaths: []string{dir}, Files: []string{"a/b.proto"}})
 	require.NoError(t, err)
-	request := program.Request("source_relative", "prefix=P")
+	request := program.Request("paths=source_relative", "prefix=P")
 	require.Equal(t, []string{"a/b.proto"}, request.GetFileToGenerate())
 	require.Equal(t, "paths=source_relative,prefix=P", request.GetParameter())
 	var order []string

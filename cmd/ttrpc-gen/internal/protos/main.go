@@ -90,11 +90,16 @@ func parse(text string) ([]entry, error) {
 
 // generate returns the files that belong to an entry.
 func (e entry) generate(root string) ([]generate.File, error) {
-	program, err := generate.Compile(context.Background(), []string{root}, []string{filepath.Join(root, e.proto)})
+	program, err := generate.Compile(context.Background(), generate.Options{
+		Files:       []string{filepath.Join(root, e.proto)},
+		ImportPaths: []string{root},
+		Paths:       "source_relative",
+		Prefix:      e.prefix,
+	})
 	if err != nil {
 		return nil, err
 	}
-	files, err := program.Generate("source_relative", e.prefix)
+	files, err := program.Generate()
 	if err != nil || !e.descriptors {
 		return files, err
 	}
