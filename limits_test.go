@@ -6,6 +6,7 @@ package ttrpc_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -38,7 +39,7 @@ func sizes(t *testing.T, opts ...ttrpc.ServerOpt) *ttrpc.Server {
 				for {
 					m := new(wrapperspb.BytesValue)
 					switch err := stream.RecvMsg(m); {
-					case err == io.EOF:
+					case errors.Is(err, io.EOF):
 						return nil, nil
 					case err != nil:
 						return nil, err
@@ -184,7 +185,7 @@ func TestIdleTimeout(t *testing.T) {
 			client := newClient(t, servePipe(t, sizes(t, ttrpc.WithServerIdleTimeout(timeout))).dialPipe(t),
 				ttrpc.WithOnClose(func() { closed <- time.Now() }))
 			for range 5 {
-				time.Sleep(timeout - time.Second) // of a bubble: fake
+				<-time.After(timeout - time.Second)
 				require.NoError(t, echoSize(t.Context(), client, 1))
 			}
 			last := time.Now()
@@ -199,7 +200,7 @@ func TestIdleTimeout(t *testing.T) {
 				ttrpc.WithOnClose(func() { closed <- time.Now() }))
 			stream, err := client.NewStream(t.Context(), &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}, contractService, "EchoStream", nil)
 			require.NoError(t, err)
-			time.Sleep(10*timeout + timeout/2) // of a bubble: fake
+			<-time.After(10*timeout + timeout/2)
 			require.NoError(t, stream.SendMsg(wrapperspb.Bytes(nil)))
 			require.NoError(t, stream.RecvMsg(new(wrapperspb.BytesValue)))
 			require.NoError(t, stream.CloseSend())
@@ -215,7 +216,7 @@ func TestIdleTimeout(t *testing.T) {
 	t.Run("none by default", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client := newClient(t, servePipe(t, sizes(t)).dialPipe(t))
-			time.Sleep(1000 * time.Hour) // of a bubble: fake
+			<-time.After(1000 * time.Hour)
 			require.NoError(t, echoSize(t.Context(), client, 1))
 		})
 	})
