@@ -99,9 +99,9 @@
 //
 // # Credentials
 //
-// A [Handshaker] sees a connection before anything else does. On Linux,
-// UnixSocketRequireSameUser and its relatives admit peers by user and group;
-// what they learn is in [Peer].AuthInfo. A handshake has a time limit and
+// A [Handshaker] sees a connection before anything else does. On Linux, macOS and
+// FreeBSD, UnixSocketRequireSameUser and its relatives admit peers by user and
+// group; what they learn is in [Peer].AuthInfo. A handshake has a time limit and
 // delays nobody.
 //
 // # Limits
@@ -112,6 +112,22 @@
 // seconds, a frame that has begun arrives within 2 minutes, and a peer that has
 // to read does so within 10 seconds. Idle connections stay. Options change all
 // of that. SECURITY.md says what follows from them.
+//
+// # Logging
+//
+// What no caller can be told goes to a [Logger]. Without one, an error is a line
+// of the standard log, such as
+//
+//	ttrpc: error receiving message error="frame length 1195725856: protocol error"
+//
+// and the rest is dropped. Errors are: a connection that ended because of what
+// the peer sent, or did not read ("error receiving message"), a handshake that
+// failed ("refusing connection after handshake", "client handshake failed"), a
+// panic that was contained ("handler panicked"), an Accept that failed ("failed
+// accept; backoff 1s"), and connections above the limit ("connection refused:
+// there are too many"). Who reads the logs of v1.2.10 finds the first, second and
+// fifth with its words, and nothing of what it said of single frames: those are
+// answered, and not logged.
 //
 // # Protocol
 //

@@ -16,6 +16,7 @@ type Server struct {
 	// immutable after NewServer
 	config *serverConfig
 
+	log      limitedLogger
 	services services
 	workers  workers
 	changed  broadcast // while stopping: a call has ended, or a connection
@@ -46,6 +47,7 @@ func NewServer(opts ...ServerOpt) (*Server, error) {
 	}
 	s := &Server{
 		config:    config,
+		log:       limitedLogger{logger: config.logger},
 		listeners: map[*onceCloseListener]struct{}{},
 		conns:     map[*serverConn]struct{}{},
 		stopping:  make(chan struct{}),

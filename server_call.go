@@ -239,7 +239,7 @@ func (c *serverCall) handlerLost(recovered any) {
 		value = value[:min(len(value), maxPanicValue)]
 		message = "ttrpc: handler panicked: " + value
 		if c.sc.panics.Add(1) <= maxLoggedPanics {
-			c.sc.server.config.logger.Error("ttrpc: handler panicked",
+			c.sc.server.log.Error("ttrpc: handler panicked",
 				"panic", value, "method", c.fullMethod(), "stack", stackTrace())
 		}
 	}

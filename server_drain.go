@@ -141,16 +141,15 @@ func (sc *serverConn) tearDown(cause error) {
 
 // logEnd reports why the connection has ended, if that is worth it.
 func (sc *serverConn) logEnd(cause error) {
-	logger := sc.server.config.logger
 	var refused *handshakeError
 	switch {
 	case errors.Is(cause, errDrained), errors.Is(cause, ErrServerClosed):
 	case errors.As(cause, &refused):
-		logger.Error("ttrpc: refusing connection after handshake", "error", cause)
+		sc.server.log.Error("ttrpc: refusing connection after handshake", "error", cause)
 	case errors.Is(cause, ErrProtocol), errors.Is(cause, errPeerNotReading):
-		logger.Error("ttrpc: error receiving message", "error", cause)
+		sc.server.log.Error("ttrpc: error receiving message", "error", cause)
 	default:
-		logger.Debug("ttrpc: connection ended", "error", cause)
+		sc.server.config.logger.Debug("ttrpc: connection ended", "error", cause)
 	}
 }
 
