@@ -224,3 +224,54 @@ func TestEnvelopeMessages(t *testing.T) {
 	require.Equal(t, []byte("p"), response.GetPayload())
 	require.Equal(t, []string{"a"}, (&ttrpc.StringList{List: []string{"a"}}).GetList())
 }
+
+// twoNames registers its methods as generated code does whose methods are not in
+// CamelCase in the .proto file.
+type twoNames struct{}
+
+func (twoNames) GetState(_ context.Context, unmarshal func(any) error) (any, error) {
+	m := new(wrapperspb.StringValue)
+	return m, unmarshal(m)
+}
+
+func (twoNames) WatchState(_ context.Context, stream ttrpc.StreamServer) (any, error) {
+	return nil, stream.RecvMsg(new(wrapperspb.StringValue))
+}
+
+// An interceptor that guards a method by its full name guards both names by which
+// a client can call it. The name is the one that generated clients use.
+func TestInterceptorsKnowMethodByOneName(t *testing.T) {
+	var h twoNames
+	seen := make(chan string, 1)
+	client := newClient(t, dial(t, serve(t, contractServer(t, ttrpc.ServiceDesc{
+		Methods: map[string]ttrpc.Method{
+			"get_state": h.GetState, "GetState": h.GetState,
+			"lower": h.GetState, "Lower": h.GetState,
+			"Get_Other": h.GetState, "GetOther": func(ctx context.Context, u func(any) error) (any, error) { return h.GetState(ctx, u) },
+		},
+		Streams: map[string]ttrpc.Stream{
+			"watch_state": {Handler: h.WatchState, StreamingServer: true},
+			"WatchState":  {Handler: h.WatchState, StreamingServer: true},
+		},
+	}, ttrpc.WithUnaryServerInterceptor(func(ctx context.Context, u ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, method ttrpc.Method) (any, error) {
+		seen <- info.FullMethod
+		return method(ctx, u)
+	}), ttrpc.WithChainStreamServerInterceptor(func(ctx context.Context, stream ttrpc.StreamServer, info *ttrpc.StreamServerInfo, handler ttrpc.StreamHandler) (any, error) {
+		seen <- info.FullMethod
+		return handler(ctx, stream)
+	})))))
+
+	for called, want := range map[string]string{
+		"get_state": "get_state", "GetState": "get_state",
+		"lower": "lower", "Lower": "lower",
+		"Get_Other": "Get_Other", "GetOther": "GetOther", // two methods
+	} {
+		require.NoError(t, callContract(t.Context(), client, called))
+		require.Equal(t, "/"+contractService+"/"+want, await(t, seen, "the interceptor"))
+	}
+	for _, called := range []string{"watch_state", "WatchState"} {
+		_, err := client.NewStream(t.Context(), &ttrpc.StreamDesc{StreamingServer: true}, contractService, called, new(wrapperspb.StringValue))
+		require.NoError(t, err)
+		require.Equal(t, "/"+contractService+"/WatchState", await(t, seen, "the interceptor"))
+	}
+}

@@ -6,7 +6,11 @@ package ttrpc
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
+	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -116,7 +120,47 @@ func newService(name string, desc *ServiceDesc) *service {
 			},
 		}
 	}
+	for inProto, inGo := range aliases(desc.Methods, func(m Method) any { return m }) {
+		svc.methods[inGo] = svc.methods[inProto]
+	}
+	for inProto, inGo := range aliases(desc.Streams, func(s Stream) any { return s.Handler }) {
+		svc.streams[inProto] = svc.streams[inGo]
+	}
 	return svc
+}
+
+// aliases returns the methods that are registered twice, as generated code does
+// whose method has one name in the .proto file and another in Go: get_state and
+// GetState. Interceptors know such a method by one name, whichever the client
+// used, or else a client could choose the one that an interceptor does not look
+// for. It is the name that generated clients use.
+func aliases[M any](methods map[string]M, handler func(M) any) map[string]string {
+	code := func(name string) uintptr { return reflect.ValueOf(handler(methods[name])).Pointer() }
+	found := map[string]string{}
+	first := make(map[string]string, len(methods)) // by what the two names have in common
+	for _, name := range slices.Sorted(maps.Keys(methods)) {
+		folded := strings.ToLower(strings.ReplaceAll(name, "_", ""))
+		other, ok := first[folded]
+		switch {
+		case !ok:
+			first[folded] = name
+		case code(name) != code(other):
+		case isGoName(name, other):
+			found[other] = name
+		default:
+			found[name] = other
+		}
+	}
+	return found
+}
+
+// isGoName tells which of two names that differ in capitals and underscores is
+// the one in Go: it has fewer underscores, or else more capitals.
+func isGoName(name, other string) bool {
+	if len(name) != len(other) {
+		return len(name) < len(other)
+	}
+	return name < other // capitals come first
 }
 
 // find returns the method of that name, unary or streaming, or the status that
