@@ -234,6 +234,10 @@ func (twoNames) GetState(_ context.Context, unmarshal func(any) error) (any, err
 	return m, unmarshal(m)
 }
 
+func (h twoNames) GetOther(ctx context.Context, unmarshal func(any) error) (any, error) {
+	return h.GetState(ctx, unmarshal)
+}
+
 func (twoNames) WatchState(_ context.Context, stream ttrpc.StreamServer) (any, error) {
 	return nil, stream.RecvMsg(new(wrapperspb.StringValue))
 }
@@ -247,7 +251,7 @@ func TestInterceptorsKnowMethodByOneName(t *testing.T) {
 		Methods: map[string]ttrpc.Method{
 			"get_state": h.GetState, "GetState": h.GetState,
 			"lower": h.GetState, "Lower": h.GetState,
-			"Get_Other": h.GetState, "GetOther": func(ctx context.Context, u func(any) error) (any, error) { return h.GetState(ctx, u) },
+			"Get_Other": h.GetState, "GetOther": h.GetOther,
 		},
 		Streams: map[string]ttrpc.Stream{
 			"watch_state": {Handler: h.WatchState, StreamingServer: true},
