@@ -97,6 +97,7 @@ func (s sample) String() string {
 // the other side has yet to notice.
 func takeSample(at time.Duration, t *tally) sample {
 	settle()
+	runtime.GC() // what is in pools goes at the second collection
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
