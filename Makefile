@@ -33,7 +33,7 @@ cover: ## measure the coverage of the library; fails below 90 %
 api: ## compare the exported API with v1.2.10's
 	.ci/api
 
-protos: ## generate the Go code of every .proto file
+protos: ## generate the Go code of the .proto files that protos.txt lists
 	cd cmd/ttrpc-gen && go run ./internal/protos
 
 check-protos: ## check that the generated code is current

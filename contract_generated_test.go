@@ -251,6 +251,8 @@ func TestInterceptorsKnowMethodByOneName(t *testing.T) {
 		Methods: map[string]ttrpc.Method{
 			"get_state": h.GetState, "GetState": h.GetState,
 			"lower": h.GetState, "Lower": h.GetState,
+			"_do": h.GetState, "XDo": h.GetState,
+			"a_b": h.GetState, "AB": h.GetState, "ab": h.GetOther, "Ab": h.GetOther,
 			"Get_Other": h.GetState, "GetOther": h.GetOther,
 		},
 		Streams: map[string]ttrpc.Stream{
@@ -268,6 +270,8 @@ func TestInterceptorsKnowMethodByOneName(t *testing.T) {
 	for called, want := range map[string]string{
 		"get_state": "get_state", "GetState": "get_state",
 		"lower": "lower", "Lower": "lower",
+		"_do": "_do", "XDo": "_do",
+		"a_b": "a_b", "AB": "a_b", "ab": "ab", "Ab": "ab",
 		"Get_Other": "Get_Other", "GetOther": "GetOther", // two methods
 	} {
 		require.NoError(t, callContract(t.Context(), client, called))

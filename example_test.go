@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/example"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -73,6 +74,7 @@ func exampleServer(opts ...ttrpc.ServerOpt) (conn net.Conn, stop func()) {
 		log.Fatal(err)
 	}
 	server.RegisterService("example.Greeter", greeter)
+	example.RegisterTasksService(server, tasks{})
 	dir, err := os.MkdirTemp("", "ttrpc")
 	if err != nil {
 		log.Fatal(err)
@@ -225,6 +227,42 @@ func ExampleWithChainUnaryServerInterceptor() {
 	// inner after
 	// outer after
 	// Hello, world <nil>
+}
+
+// tasks implements a generated interface, but for methods that it leaves to the
+// type that it embeds: these answer Unimplemented.
+type tasks struct {
+	example.UnimplementedTasksService
+}
+
+func (tasks) Start(_ context.Context, req *example.StartRequest) (*example.Task, error) {
+	return &example.Task{Id: req.GetId()}, nil
+}
+
+// The names by which interceptors know methods are generated, too.
+func ExampleWithUnaryServerInterceptor() {
+	guard := func(ctx context.Context, unmarshal ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, method ttrpc.Method) (any, error) {
+		if info.FullMethod == example.Tasks_Stop_FullMethodName {
+			return nil, status.Error(codes.PermissionDenied, "nobody stops tasks here")
+		}
+		return method(ctx, unmarshal)
+	}
+	conn, stop := exampleServer(ttrpc.WithUnaryServerInterceptor(guard))
+	defer stop()
+	connection := ttrpc.NewClient(conn)
+	defer connection.Close()
+	client := example.NewTasksClient(connection)
+
+	task, err := client.Start(context.Background(), &example.StartRequest{Id: "build"})
+	fmt.Println(task.GetId(), err)
+	_, err = client.Stop(context.Background(), &example.StopRequest{Id: "build"})
+	fmt.Println(err)
+	_, err = client.Wait(context.Background(), &example.WaitRequest{Id: "build"})
+	fmt.Println(err)
+	// Output:
+	// build <nil>
+	// rpc error: code = PermissionDenied desc = nobody stops tasks here
+	// rpc error: code = Unimplemented desc = method Wait not implemented
 }
 
 func ExampleWithUnaryClientInterceptor() {

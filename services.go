@@ -6,10 +6,8 @@ package ttrpc
 import (
 	"context"
 	"fmt"
-	"maps"
 	"path"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -135,16 +133,20 @@ func newService(name string, desc *ServiceDesc) *service {
 // used, or else a client could choose the one that an interceptor does not look
 // for. It is the name that generated clients use.
 func aliases[M any](methods map[string]M, handler func(M) any) map[string]string {
-	code := func(name string) uintptr { return reflect.ValueOf(handler(methods[name])).Pointer() }
+	// namesakes have the same handler, and names that differ in what makes the
+	// one in Go of that in the .proto file.
+	type namesakes struct {
+		folded  string
+		handler uintptr
+	}
 	found := map[string]string{}
-	first := make(map[string]string, len(methods)) // by what the two names have in common
-	for _, name := range slices.Sorted(maps.Keys(methods)) {
-		folded := strings.ToLower(strings.ReplaceAll(name, "_", ""))
-		other, ok := first[folded]
+	first := make(map[namesakes]string, len(methods))
+	for name, m := range methods {
+		key := namesakes{foldName(name), reflect.ValueOf(handler(m)).Pointer()}
+		other, ok := first[key]
 		switch {
 		case !ok:
-			first[folded] = name
-		case code(name) != code(other):
+			first[key] = name
 		case isGoName(name, other):
 			found[other] = name
 		default:
@@ -152,6 +154,16 @@ func aliases[M any](methods map[string]M, handler func(M) any) map[string]string
 		}
 	}
 	return found
+}
+
+// foldName returns what a name in a .proto file and the one in Go made of it have
+// in common: an underscore at the front becomes an X, others go, letters become
+// capitals.
+func foldName(name string) string {
+	if strings.HasPrefix(name, "_") {
+		name = "x" + name[1:]
+	}
+	return strings.ToLower(strings.ReplaceAll(name, "_", ""))
 }
 
 // isGoName tells which of two names that differ in capitals and underscores is

@@ -54,8 +54,8 @@ type TasksService interface {
 }
 
 // UnimplementedTasksService answers every call to ttrpc.example.v1.Tasks with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a TasksService when the
-// service gets more methods.
+// A type that embeds it remains a TasksService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedTasksService struct{}
 
 func (UnimplementedTasksService) Start(context.Context, *StartRequest) (*Task, error) {

@@ -25,6 +25,8 @@ const NamespaceKey = "namespace"
 // Supervisor implements the service Tasks. Its tasks are pieces of memory that
 // edit text, so that it runs anywhere and leaves nothing behind.
 type Supervisor struct {
+	UnimplementedTasksService // for methods that the service may get
+
 	mu    sync.Mutex // guards tasks and every task in it
 	tasks map[taskKey]*task
 }

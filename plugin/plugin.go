@@ -15,7 +15,8 @@
 // Two kinds of methods are not as there. One that begins with a small letter,
 // which no other package could implement, has its name in CamelCase. And one with
 // a stream, which v1.2.8 took for a unary method, has its stream, and the name
-// that protoc-gen-go-ttrpc gives it. In addition, there are the types and
+// that protoc-gen-go-ttrpc gives it. Where two methods of a service would so have
+// one name, they keep those of the .proto file. In addition, there are the types and
 // constants that protoc-gen-go-ttrpc has.
 //
 // Where a Go name would be declared twice, the generator's response is an error
@@ -23,35 +24,39 @@
 package plugin
 
 import (
+	"path"
+
 	"github.com/containerd/ttrpc/internal/stubgen"
 	"github.com/gogo/protobuf/proto"
 	"github.com/gogo/protobuf/protoc-gen-gogo/generator"
 )
 
-func init() { generator.RegisterPlugin(&ttrpc{name: "ttrpc"}) }
+func init() { generator.RegisterPlugin(new(ttrpc)) }
+
+// name is what a parameter asks for the plugin by.
+const name = "ttrpc"
 
 // ttrpc is the plugin. Gogo's generator has one of it, and runs it in one
 // goroutine: Init for all files, which are of one Go package, then Generate and
 // GenerateImports for each file.
 type ttrpc struct {
-	name string
-
 	// Since Init.
 	gen   *generator.Generator
 	files map[string]*stubgen.File // by path; only those with services
+	names *stubgen.Package
 }
 
 // Name returns the name by which a parameter asks for the plugin.
-func (t *ttrpc) Name() string { return t.name }
+func (t *ttrpc) Name() string { return name }
 
 // Init reads the services of the files to generate, and gives names to what is
 // generated for them.
 func (t *ttrpc) Init(gen *generator.Generator) {
 	t.gen = gen
 	t.files = make(map[string]*stubgen.File)
-	p := stubgen.NewPackage()
+	t.names = stubgen.NewPackage()
 	for _, s := range declaring(gen) {
-		s.declareTypes(p)
+		s.declareTypes(t.names)
 	}
 	var files []*stubgen.File
 	for _, s := range toGenerate(gen) {
@@ -59,13 +64,13 @@ func (t *ttrpc) Init(gen *generator.Generator) {
 			continue
 		}
 		if runsGRPC(gen) {
-			s.declareGRPC(p)
+			s.declareGRPC(t.names)
 		}
 		file := s.file()
 		t.files[file.Path] = file
 		files = append(files, file)
 	}
-	if err := p.AddServices(files); err != nil {
+	if err := t.names.AddServices(files); err != nil {
 		gen.Response.Error = proto.String(err.Error())
 		clear(t.files)
 	}
@@ -85,9 +90,9 @@ func (t *ttrpc) Generate(desc *generator.FileDescriptor) {
 		}
 	}
 	t.gen.P()
-	t.gen.P("// Services by ", t.name, " ", stubgen.Version, ".")
+	t.gen.P("// Services by ", name, " ", stubgen.Version, ".")
 	t.gen.P()
-	stubgen.Write(output{t.gen}, file)
+	stubgen.Write(output{t.gen, t.names}, file)
 }
 
 // GenerateImports does nothing: the generator itself writes the imports that it
@@ -102,9 +107,18 @@ func (t *ttrpc) typeName(message string) string {
 }
 
 // An output is the file that is being generated.
-type output struct{ *generator.Generator }
+type output struct {
+	*generator.Generator
+	names *stubgen.Package
+}
 
 // Import imports a package, and returns its name in the file.
-func (out output) Import(path string) string {
-	return string(out.AddImport(generator.GoImportPath(path)))
+func (out output) Import(importPath string) string {
+	// The generator knows which names it has given to imports in this file, but not
+	// that enum values without a prefix may begin with a small letter. It is made to
+	// give such a name away, to a package that it does not import.
+	for _, name := range out.names.BeginningWith(path.Base(importPath)) {
+		out.GoPackageName(generator.GoImportPath("declared/" + name))
+	}
+	return string(out.AddImport(generator.GoImportPath(importPath)))
 }

@@ -34,7 +34,7 @@ func newSource(desc *descriptor.FileDescriptorProto) source {
 
 // toGenerate returns the files that gen is to generate code for.
 func toGenerate(gen *generator.Generator) []source {
-	return sources(gen, func(file *descriptor.FileDescriptorProto) bool {
+	return filesOf(gen, func(file *descriptor.FileDescriptorProto) bool {
 		return slices.Contains(gen.Request.GetFileToGenerate(), file.GetName())
 	})
 }
@@ -49,13 +49,13 @@ func declaring(gen *generator.Generator) []source {
 			public[s.GetDependency()[i]] = true
 		}
 	}
-	return sources(gen, func(file *descriptor.FileDescriptorProto) bool {
+	return filesOf(gen, func(file *descriptor.FileDescriptorProto) bool {
 		return public[file.GetName()] || inPackage(gen, file)
 	})
 }
 
-// sources returns the files that gen was given and that are wanted.
-func sources(gen *generator.Generator, wanted func(*descriptor.FileDescriptorProto) bool) []source {
+// filesOf returns the files that gen was given and that are wanted.
+func filesOf(gen *generator.Generator, wanted func(*descriptor.FileDescriptorProto) bool) []source {
 	var found []source
 	for _, file := range gen.Request.GetProtoFile() {
 		if wanted(file) {
@@ -90,26 +90,12 @@ func runsGRPC(gen *generator.Generator) bool {
 	return given && (plugins == "" || slices.Contains(strings.Split(plugins, "+"), "grpc"))
 }
 
-// Field numbers in google.protobuf's descriptors, as the path of a place has them.
-const (
-	messageField = 4 // of FileDescriptorProto
-	enumField    = 5 // of FileDescriptorProto
-	serviceField = 6 // of FileDescriptorProto
-	methodField  = 2 // of ServiceDescriptorProto
-	fieldField   = 2 // of DescriptorProto
-	nestedField  = 3 // of DescriptorProto
-	nestedEnum   = 4 // of DescriptorProto
-	nestedExt    = 6 // of DescriptorProto
-	extField     = 7 // of FileDescriptorProto
-	valueField   = 2 // of EnumDescriptorProto
-)
-
 // declareTypes declares what gogo's generator exports for the messages, enums and
 // extensions of s, as far as the names for a service could be the same.
 func (s source) declareTypes(p *stubgen.Package) {
-	s.declareEnums(p, nil, s.GetEnumType(), []int32{enumField})
-	s.declareMessages(p, nil, s.GetMessageType(), []int32{messageField})
-	s.declareExtensions(p, nil, s.GetExtension(), []int32{extField})
+	s.declareEnums(p, nil, s.GetEnumType(), []int32{stubgen.EnumField})
+	s.declareMessages(p, nil, s.GetMessageType(), []int32{stubgen.MessageField})
+	s.declareExtensions(p, nil, s.GetExtension(), []int32{stubgen.ExtField})
 }
 
 // declareMessages declares messages, and what lies in them. Their names follow
@@ -117,11 +103,11 @@ func (s source) declareTypes(p *stubgen.Package) {
 func (s source) declareMessages(p *stubgen.Package, outer []string, messages []*descriptor.DescriptorProto, at []int32) {
 	for i, m := range messages {
 		name, at := join(outer, m.GetName()), join(at, int32(i))
-		p.DeclareType(generator.CamelCaseSlice(name), "message "+s.fullName(name...), s.place(at))
-		s.declareFields(p, name, m.GetField(), join(at, fieldField))
-		s.declareEnums(p, name, m.GetEnumType(), join(at, nestedEnum))
-		s.declareMessages(p, name, m.GetNestedType(), join(at, nestedField))
-		s.declareExtensions(p, name, m.GetExtension(), join(at, nestedExt))
+		p.DeclareOther(generator.CamelCaseSlice(name), "message "+s.fullName(name...), s.place(at))
+		s.declareFields(p, name, m.GetField(), join(at, stubgen.FieldField))
+		s.declareEnums(p, name, m.GetEnumType(), join(at, stubgen.NestedEnumField))
+		s.declareMessages(p, name, m.GetNestedType(), join(at, stubgen.NestedField))
+		s.declareExtensions(p, name, m.GetExtension(), join(at, stubgen.NestedExtField))
 	}
 }
 
@@ -131,10 +117,10 @@ func (s source) declareFields(p *stubgen.Package, message []string, fields []*de
 	for i, field := range fields {
 		what, place := "field "+s.fullName(join(message, field.GetName())...), s.place(join(at, int32(i)))
 		if field.OneofIndex != nil {
-			p.DeclareType(generator.CamelCaseSlice(message)+"_"+fieldName(field), what, place)
+			p.DeclareOther(generator.CamelCaseSlice(message)+"_"+fieldName(field), what, place)
 		}
 		if field.DefaultValue != nil {
-			p.DeclareType("Default_"+generator.CamelCaseSlice(message)+"_"+fieldName(field), what, place)
+			p.DeclareOther("Default_"+generator.CamelCaseSlice(message)+"_"+fieldName(field), what, place)
 		}
 	}
 }
@@ -147,7 +133,7 @@ func (s source) declareExtensions(p *stubgen.Package, outer []string, extensions
 		for _, part := range join(outer, x.GetName()) {
 			name += "_" + generator.CamelCase(part)
 		}
-		p.DeclareType(name, "extension "+s.fullName(join(outer, x.GetName())...), s.place(join(at, int32(i))))
+		p.DeclareOther(name, "extension "+s.fullName(join(outer, x.GetName())...), s.place(join(at, int32(i))))
 	}
 }
 
@@ -155,10 +141,10 @@ func (s source) declareExtensions(p *stubgen.Package, outer []string, extensions
 func (s source) declareEnums(p *stubgen.Package, outer []string, enums []*descriptor.EnumDescriptorProto, at []int32) {
 	for i, e := range enums {
 		name, at := enumName(e), join(at, int32(i))
-		p.DeclareType(generator.CamelCaseSlice(join(outer, name)), "enum "+s.fullName(join(outer, e.GetName())...), s.place(at))
+		p.DeclareOther(generator.CamelCaseSlice(join(outer, name)), "enum "+s.fullName(join(outer, e.GetName())...), s.place(at))
 		for j, value := range e.GetValue() {
-			p.DeclareType(s.valuePrefix(e, outer)+valueName(value),
-				"enum value "+s.fullName(join(outer, value.GetName())...), s.place(join(join(at, valueField), int32(j))))
+			p.DeclareOther(s.valuePrefix(e, outer)+valueName(value),
+				"enum value "+s.fullName(join(outer, value.GetName())...), s.place(join(join(at, stubgen.ValueField), int32(j))))
 		}
 	}
 }
@@ -202,8 +188,8 @@ func fieldName(field *descriptor.FieldDescriptorProto) string {
 // declareGRPC declares the name that gRPC's plugin takes from every service.
 func (s source) declareGRPC(p *stubgen.Package) {
 	for i, service := range s.GetService() {
-		p.DeclareType("New"+generator.CamelCase(service.GetName())+"Client",
-			"the plugin grpc for service "+s.fullName(service.GetName()), s.place([]int32{serviceField, int32(i)}))
+		p.DeclareOther("New"+generator.CamelCase(service.GetName())+"Client",
+			"the plugin grpc for service "+s.fullName(service.GetName()), s.place([]int32{stubgen.ServiceField, int32(i)}))
 	}
 }
 
@@ -224,15 +210,23 @@ func (s source) fullName(names ...string) string {
 func (s source) file() *stubgen.File {
 	file := &stubgen.File{Path: s.GetName()}
 	for i, desc := range s.GetService() {
-		at := []int32{serviceField, int32(i)}
+		at := []int32{stubgen.ServiceField, int32(i)}
 		service := &stubgen.Service{
 			Name:     desc.GetName(),
 			FullName: s.fullName(desc.GetName()),
 			Comments: s.comments(at, desc.GetOptions().GetDeprecated()),
 			Place:    s.place(at),
 		}
+		namesakes := make(map[string]int)
+		for _, m := range desc.GetMethod() {
+			namesakes[methodName(m)]++
+		}
 		for j, m := range desc.GetMethod() {
-			service.Methods = append(service.Methods, s.method(m, join(join(at, methodField), int32(j))))
+			method := s.method(m, join(join(at, stubgen.MethodField), int32(j)))
+			if namesakes[method.Name] > 1 {
+				method.Name = method.ProtoName // as upstream has it
+			}
+			service.Methods = append(service.Methods, method)
 		}
 		file.Services = append(file.Services, service)
 	}
@@ -251,8 +245,8 @@ func (s source) method(desc *descriptor.MethodDescriptorProto, at []int32) *stub
 	}
 }
 
-// methodName returns the name in Go of a method: where v1.2.8 has it as a method
-// that can be implemented, that of the .proto file.
+// methodName returns the name in Go of a method: where upstream has it as a
+// method that can be implemented, that of the .proto file.
 //
 // Streams are in CamelCase. It is by that name that the clients and servers of
 // protoc-gen-go-ttrpc know them.
@@ -274,11 +268,7 @@ func (s source) comments(at []int32, deprecated bool) stubgen.Comments {
 	}
 }
 
-// place returns a path in s as file:line:column.
+// place returns a path in s as stubgen.Place does.
 func (s source) place(at []int32) string {
-	line, column := 0, 0
-	if span := s.locations[fmt.Sprint(at)].GetSpan(); len(span) >= 2 {
-		line, column = int(span[0]), int(span[1])
-	}
-	return fmt.Sprintf("%s:%d:%d", s.GetName(), line+1, column+1)
+	return stubgen.Place(s.GetName(), s.locations[fmt.Sprint(at)].GetSpan())
 }

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/ttrpc/internal/stubgen/stubtest"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/pluginpb"
@@ -122,13 +123,13 @@ func exportedFunc(f *ast.FuncDecl) []string {
 		return nil
 	}
 	if f.Recv == nil {
-		return []string{"func " + f.Name.Name + signature(f.Type)}
+		return []string{"func " + f.Name.Name + stubtest.Signature(f.Type)}
 	}
 	receiver := types.ExprString(f.Recv.List[0].Type)
 	if !ast.IsExported(strings.TrimPrefix(receiver, "*")) {
 		return nil
 	}
-	return []string{"method " + receiver + ": " + f.Name.Name + signature(f.Type)}
+	return []string{"method " + receiver + ": " + f.Name.Name + stubtest.Signature(f.Type)}
 }
 
 // exportedSpec returns the lines for what stands in a declaration.
@@ -166,26 +167,7 @@ func exportedType(t *testing.T, spec *ast.TypeSpec) []string {
 			lines = append(lines, name+" interface: "+types.ExprString(member.Type))
 			continue
 		}
-		lines = append(lines, name+" interface: "+member.Names[0].Name+signature(member.Type.(*ast.FuncType)))
+		lines = append(lines, name+" interface: "+member.Names[0].Name+stubtest.Signature(member.Type.(*ast.FuncType)))
 	}
 	return lines
-}
-
-// signature returns the parameters and results of a function without names.
-func signature(f *ast.FuncType) string {
-	return "(" + strings.Join(typesOf(f.Params), ", ") + ") (" + strings.Join(typesOf(f.Results), ", ") + ")"
-}
-
-// typesOf returns the type of each parameter or result.
-func typesOf(fields *ast.FieldList) []string {
-	var list []string
-	if fields == nil {
-		return nil
-	}
-	for _, field := range fields.List {
-		for range max(1, len(field.Names)) {
-			list = append(list, types.ExprString(field.Type))
-		}
-	}
-	return list
 }

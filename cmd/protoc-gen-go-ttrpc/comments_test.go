@@ -67,29 +67,46 @@ func TestComments(t *testing.T) {
 			requireCompiles(t, request)
 			content := generateOne(t, request).GetContent()
 			requireIsBuilt(t, content)
-			for _, method := range membersOf(t, content, "SService") {
+			head, doc, methods := commentsOf(t, content, "SService")
+			require.Len(t, methods, 2)
+			for _, method := range methods {
 				require.Equal(t, test.want, method.Doc.Text(), method.Names[0].Name)
 			}
+			wantHead := []string{}
+			wantDoc := "SService is the service p.S.\n"
+			if test.want != "" {
+				wantHead = []string{test.want, test.want, test.want} // two detached ones, and the one of the syntax
+				wantDoc += "\n" + test.want + "\n" + test.want
+			}
+			require.Equal(t, wantHead, head[:len(head)-1])
+			// Of a paragraph that looks like a heading, gofmt makes one.
+			require.Equal(t, wantDoc, strings.ReplaceAll(doc, "\n# ", "\n"))
 		})
 	}
 }
 
-// membersOf returns what stands in an interface of a file.
-func membersOf(t *testing.T, content, name string) []*ast.Field {
+// commentsOf returns the comments above the package clause of a file, of which
+// the last is the generator's, the comment of an interface, and its methods.
+func commentsOf(t *testing.T, content, name string) (head []string, doc string, methods []*ast.Field) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "generated.go", content, parser.ParseComments)
 	require.NoError(t, err)
+	for _, comment := range file.Comments {
+		if comment.Pos() < file.Package {
+			head = append(head, comment.Text())
+		}
+	}
 	for _, decl := range file.Decls {
 		decl, _ := decl.(*ast.GenDecl)
 		if decl == nil || decl.Tok != token.TYPE {
 			continue
 		}
 		if spec := decl.Specs[0].(*ast.TypeSpec); spec.Name.Name == name {
-			return spec.Type.(*ast.InterfaceType).Methods.List
+			return head, decl.Doc.Text(), spec.Type.(*ast.InterfaceType).Methods.List
 		}
 	}
 	require.Fail(t, "no such interface", name)
-	return nil
+	return nil, "", nil
 }
 
 // requireIsBuilt checks that no constraint keeps a file from being built, and
@@ -121,13 +138,15 @@ func TestDeprecations(t *testing.T) {
 	require.Contains(t, content, "\n//\n// Deprecated: "+source+" is a deprecated file.\n\npackage comments\n")
 
 	for _, name := range []string{"PastService", "PastClient"} {
-		methods := membersOf(t, content, name)
+		_, _, methods := commentsOf(t, content, name)
 		require.Len(t, methods, 2)
 		for _, field := range methods {
 			require.Contains(t, field.Doc.Text(), "Deprecated: marked as deprecated in "+source+".\n", "%s.%s", name, field.Names[0].Name)
 		}
 	}
-	for _, field := range membersOf(t, content, "OddService") {
+	_, _, methods := commentsOf(t, content, "OddService")
+	require.Len(t, methods, 4)
+	for _, field := range methods {
 		require.NotContains(t, field.Doc.Text(), "Deprecated")
 	}
 }

@@ -33,36 +33,15 @@ func main() {
 	}
 }
 
-// run runs the program. What is wrong with the .proto files or the options goes
-// to the compiler, which knows how to show it; the error is for what keeps the
-// program from talking to one.
+// run runs the program.
 func run(args []string, stdin io.Reader, stdout io.Writer) error {
-	switch {
-	case len(args) == 0:
-	case len(args) == 1 && (args[0] == "--version" || args[0] == "-version"):
-		_, err := fmt.Fprintln(stdout, stubgen.Name, stubgen.Version)
-		return err
-	default:
-		return fmt.Errorf("unknown argument %q: this is a plugin that protoc runs; by hand, only --version makes sense", args[0])
-	}
-
-	input, err := io.ReadAll(stdin)
-	if err != nil {
-		return fmt.Errorf("reading the request: %w", err)
-	}
-	request := new(pluginpb.CodeGeneratorRequest)
-	if err := proto.Unmarshal(input, request); err != nil {
-		return fmt.Errorf("reading the request: %w", err)
-	}
-	if len(request.GetFileToGenerate()) == 0 {
-		return fmt.Errorf("the request asks for no file: this is a plugin that protoc runs")
-	}
-	output, err := proto.Marshal(respond(request))
-	if err != nil {
-		return fmt.Errorf("writing the response: %w", err)
-	}
-	_, err = stdout.Write(output)
-	return err
+	return stubgen.RunPlugin(stubgen.Name, args, stdin, stdout, func(input []byte) ([]byte, error) {
+		request := new(pluginpb.CodeGeneratorRequest)
+		if err := proto.Unmarshal(input, request); err != nil {
+			return nil, err
+		}
+		return proto.Marshal(respond(request))
+	})
 }
 
 // respond answers a request: with the generated files, or with an error and no

@@ -5,17 +5,16 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"go/format"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"github.com/containerd/ttrpc/internal/stubgen"
+	"github.com/containerd/ttrpc/internal/stubgen/stubtest"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
@@ -25,13 +24,14 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
-// A golden is a directory of testdata: .proto files of one Go package, compiled
-// files, and the code that was generated for them with the golden's options. But
-// for the first, make protos writes them; what protos.txt says fits what is here.
+// A golden is a directory of testdata: .proto files of one Go package, the same
+// files compiled, and the code that was generated for them with the golden's
+// options. make protos makes the latter two from the first, as protos.txt says;
+// but edition2024.proto is compiled by hand, as it tells itself.
 type golden struct {
 	name    string
 	options []string
-	files   []string // without .proto; if there is not just one, called name
+	files   []string // without .proto; none means one that is called like the directory
 	tooNew  bool     // for any release of upstream
 }
 
@@ -105,7 +105,7 @@ func TestGolden(t *testing.T) {
 				require.Equal(t, strings.TrimSuffix(request.GetFileToGenerate()[i], ".proto")+"_ttrpc.pb.go", file.GetName())
 				want, err := os.ReadFile(filepath.Join("testdata", g.name, path.Base(file.GetName())))
 				require.NoError(t, err)
-				requireSameLines(t, string(want), file.GetContent())
+				stubtest.RequireSameLines(t, string(want), file.GetContent(), "run make protos")
 			}
 		})
 	}
@@ -118,7 +118,7 @@ func TestGoldenIsFormatted(t *testing.T) {
 			for _, file := range runPlugin(t, g.request(t)).GetFile() {
 				formatted, err := format.Source([]byte(file.GetContent()))
 				require.NoError(t, err)
-				requireSameLines(t, string(formatted), file.GetContent())
+				stubtest.RequireSameLines(t, string(formatted), file.GetContent(), "run make protos")
 			}
 		})
 	}
@@ -127,26 +127,16 @@ func TestGoldenIsFormatted(t *testing.T) {
 // Each file of a Go package can be generated in a run of its own, as build
 // systems do it that know nothing of Go packages.
 func TestFilesOfOnePackageInSeparateRuns(t *testing.T) {
-	g := golden{name: "files", files: []string{"more", "files"}}
+	g := goldens[slices.IndexFunc(goldens, func(g golden) bool { return g.name == "files" })]
 	together := runPlugin(t, g.request(t)).GetFile()
-	require.Len(t, together, 2)
+	require.Len(t, together, len(g.files))
 	for i := range g.files {
 		request := g.request(t)
 		request.FileToGenerate = request.GetFileToGenerate()[i : i+1]
 		alone := generateOne(t, request)
 		require.Equal(t, together[i].GetName(), alone.GetName())
-		requireSameLines(t, together[i].GetContent(), alone.GetContent())
+		stubtest.RequireSameLines(t, together[i].GetContent(), alone.GetContent(), "run make protos")
 	}
-}
-
-// requireSameLines shows no more than the first line in which two files differ.
-func requireSameLines(t *testing.T, want, got string) {
-	t.Helper()
-	wantLines, gotLines := strings.SplitAfter(want, "\n"), strings.SplitAfter(got, "\n")
-	for i := range min(len(wantLines), len(gotLines)) {
-		require.Equal(t, wantLines[i], gotLines[i], "line %d; after a change that is wanted, run make protos", i+1)
-	}
-	require.Len(t, gotLines, len(wantLines), "after a change that is wanted, run make protos")
 }
 
 func TestPathsFollowTheImportPathByDefault(t *testing.T) {
@@ -250,29 +240,7 @@ func TestFileWithoutServicesGeneratesNothing(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	for _, arg := range []string{"--version", "-version"} {
-		var output bytes.Buffer
-		require.NoError(t, run([]string{arg}, strings.NewReader(""), &output))
-		require.Equal(t, "protoc-gen-go-ttrpc "+stubgen.Version+"\n", output.String())
-	}
-}
-
-func TestRunByHand(t *testing.T) {
-	for _, test := range []struct {
-		name  string
-		args  []string
-		input io.Reader
-		want  string
-	}{
-		{"argument", []string{"file.proto"}, strings.NewReader(""), `unknown argument "file.proto"`},
-		{"no input", nil, strings.NewReader(""), "the request asks for no file"},
-		{"not a request", nil, strings.NewReader("syntax"), "reading the request"},
-		{"unreadable", nil, iotest.ErrReader(errors.New("gone")), "reading the request: gone"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var output bytes.Buffer
-			require.ErrorContains(t, run(test.args, test.input, &output), test.want)
-			require.Empty(t, output.Bytes())
-		})
-	}
+	var output bytes.Buffer
+	require.NoError(t, run([]string{"--version"}, strings.NewReader(""), &output))
+	require.Equal(t, "protoc-gen-go-ttrpc "+stubgen.Version+"\n", output.String())
 }

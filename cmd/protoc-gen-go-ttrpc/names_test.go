@@ -306,59 +306,59 @@ func TestNameCollisions(t *testing.T) {
 		{
 			name: "methods",
 			text: service("S", method("do_it", ".p.M", ""), method("DoIt", ".p.M", stream)),
-			want: []string{"method p.S.DoIt needs the Go name DoIt, which method p.S.do_it has (m.proto:1:1)"},
+			want: []string{"method p.S.DoIt needs the Go name DoIt, which method p.S.do_it has (m.proto)"},
 		},
 		{
 			name: "services",
 			text: service("s_t") + service("ST"),
 			want: []string{
-				"service p.ST needs the Go name STService, which service p.s_t has (m.proto:1:1)",
-				"service p.ST needs the Go name RegisterSTService, which service p.s_t has (m.proto:1:1)",
-				"service p.ST needs the Go name NewSTClient, which service p.s_t has (m.proto:1:1)",
+				"service p.ST needs the Go name STService, which service p.s_t has (m.proto)",
+				"service p.ST needs the Go name RegisterSTService, which service p.s_t has (m.proto)",
+				"service p.ST needs the Go name NewSTClient, which service p.s_t has (m.proto)",
 			},
 		},
 		{
 			name: "service and its client's function",
 			text: service("NewS", do) + service("S"),
-			want: []string{"service p.S needs the Go name NewSClient, which service p.NewS has (m.proto:1:1)"},
+			want: []string{"service p.S needs the Go name NewSClient, which service p.NewS has (m.proto)"},
 		},
 		{
 			name: "streams",
 			text: service("A_B", method("C", ".p.M", stream)) + service("A", method("B_C", ".p.M", stream)),
 			want: []string{
-				"method p.A.B_C needs the Go name A_B_CServer, which method p.A_B.C has (m.proto:1:1)",
-				"method p.A.B_C needs the Go name A_B_CClient, which method p.A_B.C has (m.proto:1:1)",
+				"method p.A.B_C needs the Go name A_B_CServer, which method p.A_B.C has (m.proto)",
+				"method p.A.B_C needs the Go name A_B_CClient, which method p.A_B.C has (m.proto)",
 			},
 		},
 		{
 			name: "service and message",
 			text: service("S") + message("SService"),
-			want: []string{"service p.S needs the Go name SService, which message p.SService has (m.proto:1:1)"},
+			want: []string{"service p.S needs the Go name SService, which message p.SService has (m.proto)"},
 		},
 		{
 			name: "service and enum",
 			text: service("S", do) + `enum_type { name: "SClient" value { name: "ZERO" number: 0 } }`,
-			want: []string{"service p.S needs the Go name SClient, which enum p.SClient has (m.proto:1:1)"},
+			want: []string{"service p.S needs the Go name SClient, which enum p.SClient has (m.proto)"},
 		},
 		{
 			name: "service and enum value",
 			text: service("A_B") + `enum_type { name: "A" value { name: "BService" number: 0 } }`,
-			want: []string{"service p.A_B needs the Go name A_BService, which enum value p.BService has (m.proto:1:1)"},
+			want: []string{"service p.A_B needs the Go name A_BService, which enum value p.BService has (m.proto)"},
 		},
 		{
 			name: "service and extension",
 			text: service("E_Foo") + `extension { name: "foo_service" number: 100 extendee: ".p.M" type: TYPE_BOOL label: LABEL_OPTIONAL }`,
-			want: []string{"service p.E_Foo needs the Go name E_FooService, which extension p.foo_service has (m.proto:1:1)"},
+			want: []string{"service p.E_Foo needs the Go name E_FooService, which extension p.foo_service has (m.proto)"},
 		},
 		{
 			name: "stream and nested message",
 			text: service("S", do) + `message_type { name: "S_" nested_type { name: "DoServer" } } message_type { name: "S_DoServer" }`,
-			want: []string{"method p.S.Do needs the Go name S_DoServer, which message p.S_DoServer has (m.proto:1:1)"},
+			want: []string{"method p.S.Do needs the Go name S_DoServer, which message p.S_DoServer has (m.proto)"},
 		},
 		{
 			name: "stream and field of a oneof",
 			text: service("s", do) + `message_type { name: "S" oneof_decl { name: "x" } field { name: "do_client" number: 1 type: TYPE_BOOL label: LABEL_OPTIONAL oneof_index: 0 } }`,
-			want: []string{"method p.s.Do needs the Go name S_DoClient, which field p.S.do_client has (m.proto:1:1)"},
+			want: []string{"method p.s.Do needs the Go name S_DoClient, which field p.S.do_client has (m.proto)"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -366,7 +366,7 @@ func TestNameCollisions(t *testing.T) {
 				name: "m.proto" package: "p" options { go_package: "example.com/p" }
 				message_type { name: "M" extension_range { start: 100 end: 200 } }`+test.text))
 			for i := range test.want {
-				test.want[i] = "m.proto:1:1: " + test.want[i]
+				test.want[i] = "m.proto: " + test.want[i]
 			}
 			require.Equal(t, strings.Join(test.want, "\n"), response.GetError())
 			require.Empty(t, response.GetFile())
@@ -388,7 +388,7 @@ func TestNameCollisionsAcrossFiles(t *testing.T) {
 		`name: "a.proto" package: "a" options { go_package: "example.com/a" } `+service("S")+message("NewSClient"),
 	))
 	require.Equal(t, strings.Join([]string{
-		"a.proto:1:1: service a.S needs the Go name NewSClient, which message a.NewSClient has (a.proto:1:1)",
+		"a.proto: service a.S needs the Go name NewSClient, which message a.NewSClient has (a.proto)",
 		"two.proto:11:3: service two.ST needs the Go name STService, which service one.s_t has (one.proto:7:3)",
 		"two.proto:11:3: service two.ST needs the Go name RegisterSTService, which service one.s_t has (one.proto:7:3)",
 		"two.proto:11:3: service two.ST needs the Go name NewSTClient, which service one.s_t has (one.proto:7:3)",
@@ -401,8 +401,30 @@ func TestNameCollisionsAcrossFiles(t *testing.T) {
 func TestNameCollisionsWithImports(t *testing.T) {
 	request := requestFor(t, onePackage("one", message("SService")), onePackage("two", `dependency: "one.proto"`, service("S")))
 	request.FileToGenerate = []string{"two.proto"}
-	require.Equal(t, "two.proto:1:1: service two.S needs the Go name SService, which message one.SService has (one.proto:1:1)",
+	require.Equal(t, "two.proto: service two.S needs the Go name SService, which message one.SService has (one.proto)",
 		runPlugin(t, request).GetError())
+}
+
+// protoc-gen-go declares aliases of what a file imports publicly, and of what that
+// does.
+func TestNamesImportedPublicly(t *testing.T) {
+	other := func(texts ...string) string {
+		return `name: "o.proto" package: "o" options { go_package: "example.com/o" } ` + strings.Join(texts, " ")
+	}
+	const between = `name: "b.proto" package: "b" options { go_package: "example.com/b" } dependency: "o.proto" public_dependency: 0`
+	public := onePackage("p", `dependency: "b.proto" public_dependency: 0`, service("S", method("Do", ".o.M", "")))
+
+	t.Run("what is new gives way", func(t *testing.T) {
+		scope := requireCompiles(t, requestFor(t,
+			other(message("M"), message("UnimplementedSService"), `message_type { name: "S" nested_type { name: "Do_FullMethodName" } }`),
+			between, public))["example.com/p"].Scope()
+		require.NotNil(t, scope.Lookup("UnimplementedSService_"))
+		require.NotNil(t, scope.Lookup("S_Do_FullMethodName_"))
+	})
+	t.Run("collision", func(t *testing.T) {
+		require.Equal(t, "p.proto: service p.S needs the Go name SService, which message o.SService has (o.proto)",
+			runPlugin(t, requestFor(t, other(message("M"), message("SService")), between, public)).GetError())
+	})
 }
 
 // A field that is merely optional has no type of its own, whatever its oneof is

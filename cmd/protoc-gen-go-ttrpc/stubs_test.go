@@ -7,44 +7,15 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
-	"path/filepath"
 	"testing"
 
 	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/prefix"
 	"github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/shapes"
+	"github.com/containerd/ttrpc/internal/stubgen/stubtest"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
-
-// connect starts a server and returns a client of it.
-func connect(t *testing.T, register func(*ttrpc.Server)) *ttrpc.Client {
-	t.Helper()
-	return connectWith(t, register, nil, nil)
-}
-
-// connectWith does it with options.
-func connectWith(t *testing.T, register func(*ttrpc.Server), serverOptions []ttrpc.ServerOpt, clientOptions []ttrpc.ClientOpts) *ttrpc.Client {
-	t.Helper()
-	server, err := ttrpc.NewServer(serverOptions...)
-	require.NoError(t, err)
-	register(server)
-	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	require.NoError(t, err)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(context.Background(), listener) }()
-	t.Cleanup(func() {
-		require.NoError(t, server.Close())
-		require.ErrorIs(t, <-served, ttrpc.ErrServerClosed)
-	})
-
-	conn, err := net.Dial("unix", listener.Addr().String())
-	require.NoError(t, err)
-	client := ttrpc.NewClient(conn, clientOptions...)
-	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	return client
-}
 
 // cases implements the service whose methods are not called in Go as in the
 // .proto file.
@@ -86,11 +57,11 @@ func (cases) BidiStream(_ context.Context, stream shapes.Cases_BidiStreamServer)
 	}
 }
 
-// Fails with what upstream v1.2.10 generates, for SnakeCase and Lower, with
-// Unimplemented: its clients call a unary method by the name that it has in the
-// .proto file, and its servers know it by its name in Go alone.
+// With what upstream v1.2.10 generates, SnakeCase and Lower answer Unimplemented.
+// Its clients call a unary method by the name that it has in the .proto file, and
+// its servers know it by its name in Go alone.
 func TestMethodsThatAreNotInCamelCaseCanBeCalled(t *testing.T) {
-	client := shapes.NewCasesClient(connect(t, func(s *ttrpc.Server) { shapes.RegisterCasesService(s, cases{}) }))
+	client := shapes.NewCasesClient(stubtest.Connect(t, func(s *ttrpc.Server) { shapes.RegisterCasesService(s, cases{}) }))
 	item := &shapes.Item{Name: "item"}
 
 	t.Run("SnakeCase", func(t *testing.T) {
@@ -137,7 +108,7 @@ func TestMethodsThatAreNotInCamelCaseCanBeCalled(t *testing.T) {
 // them. With what upstream v1.2.10 generates, those that have it from the .proto
 // file get Unimplemented.
 func TestServerAnswersToNamesInProtoAndInGo(t *testing.T) {
-	client := connect(t, func(s *ttrpc.Server) { shapes.RegisterCasesService(s, cases{}) })
+	client := stubtest.Connect(t, func(s *ttrpc.Server) { shapes.RegisterCasesService(s, cases{}) })
 	const service = "ttrpc.testdata.shapes.Cases"
 
 	for _, method := range []string{"snake_case", "SnakeCase", "lower", "Lower"} {
@@ -147,25 +118,34 @@ func TestServerAnswersToNamesInProtoAndInGo(t *testing.T) {
 			require.Equal(t, method, resp.GetName())
 		})
 	}
-	for _, method := range []string{"bidi_stream", "BidiStream", "client_stream", "ClientStream"} {
-		t.Run(method, func(t *testing.T) {
-			desc := &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: method[0]|0x20 == 'b'}
-			stream, err := client.NewStream(t.Context(), desc, service, method, nil)
+	for _, test := range []struct {
+		method      string
+		clientSends bool
+		serverSends bool
+	}{
+		{"bidi_stream", true, true},
+		{"BidiStream", true, true},
+		{"client_stream", true, false},
+		{"ClientStream", true, false},
+		{"server_stream", false, true},
+		{"ServerStream", false, true},
+	} {
+		t.Run(test.method, func(t *testing.T) {
+			item := &shapes.Item{Name: test.method}
+			desc := &ttrpc.StreamDesc{StreamingClient: test.clientSends, StreamingServer: test.serverSends}
+			var request any // of a client that sends no stream
+			if !test.clientSends {
+				request = item
+			}
+			stream, err := client.NewStream(t.Context(), desc, service, test.method, request)
 			require.NoError(t, err)
-			require.NoError(t, stream.SendMsg(&shapes.Item{Name: method}))
-			require.NoError(t, stream.CloseSend())
+			if test.clientSends {
+				require.NoError(t, stream.SendMsg(item))
+				require.NoError(t, stream.CloseSend())
+			}
 			resp := new(shapes.Item)
 			require.NoError(t, stream.RecvMsg(resp))
-			require.Equal(t, method, resp.GetName())
-		})
-	}
-	for _, method := range []string{"server_stream", "ServerStream"} {
-		t.Run(method, func(t *testing.T) {
-			stream, err := client.NewStream(t.Context(), &ttrpc.StreamDesc{StreamingServer: true}, service, method, &shapes.Item{Name: method})
-			require.NoError(t, err)
-			resp := new(shapes.Item)
-			require.NoError(t, stream.RecvMsg(resp))
-			require.Equal(t, method, resp.GetName())
+			require.Equal(t, test.method, resp.GetName())
 		})
 	}
 }
@@ -177,7 +157,7 @@ func (tasks) Do(_ context.Context, m *prefix.Message) (*prefix.Message, error) {
 
 // The prefix is in the names in Go alone: it is not on the wire.
 func TestPrefixIsNotOnTheWire(t *testing.T) {
-	client := connect(t, func(s *ttrpc.Server) { prefix.RegisterTTRPCTasksService(s, tasks{}) })
+	client := stubtest.Connect(t, func(s *ttrpc.Server) { prefix.RegisterTTRPCTasksService(s, tasks{}) })
 	_, err := prefix.NewTTRPCTasksClient(client).Do(t.Context(), &prefix.Message{})
 	require.NoError(t, err)
 	require.NoError(t, client.Call(t.Context(), "ttrpc.testdata.prefix.Tasks", "Do", &prefix.Message{}, &emptypb.Empty{}))

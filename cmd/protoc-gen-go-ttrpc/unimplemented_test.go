@@ -10,6 +10,7 @@ import (
 
 	"github.com/containerd/ttrpc"
 	"github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc/testdata/shapes"
+	"github.com/containerd/ttrpc/internal/stubgen/stubtest"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -27,6 +28,7 @@ func (partByValue) ServerStream(_ context.Context, _ *shapes.Item_Part, stream s
 	return stream.Send(&shapes.Item{Name: "sent"})
 }
 
+// It works if, as here, the pointer is not nil; so by value is better.
 type partByPointer struct {
 	*shapes.UnimplementedShapesService
 }
@@ -47,7 +49,7 @@ func TestUnimplementedMethods(t *testing.T) {
 		{"embedded pointer", &partByPointer{&shapes.UnimplementedShapesService{}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			client := shapes.NewShapesClient(connect(t, func(s *ttrpc.Server) { shapes.RegisterShapesService(s, test.service) }))
+			client := shapes.NewShapesClient(stubtest.Connect(t, func(s *ttrpc.Server) { shapes.RegisterShapesService(s, test.service) }))
 			requireUnimplemented(t, client)
 
 			// What is implemented works, on the same connection.

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/ttrpc/internal/stubgen/stubtest"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/pluginpb"
@@ -193,7 +194,7 @@ func exported(decl ast.Decl) (lines []string) {
 	switch decl := decl.(type) {
 	case *ast.FuncDecl:
 		if decl.Recv == nil && decl.Name.IsExported() {
-			lines = append(lines, "func "+decl.Name.Name+signature(decl.Type))
+			lines = append(lines, "func "+decl.Name.Name+stubtest.Signature(decl.Type))
 		}
 	case *ast.GenDecl:
 		for _, spec := range decl.Specs {
@@ -219,25 +220,7 @@ func exportedType(spec *ast.TypeSpec) []string {
 			lines = append(lines, name+": "+types.ExprString(member.Type))
 			continue
 		}
-		lines = append(lines, name+": "+member.Names[0].Name+signature(member.Type.(*ast.FuncType)))
+		lines = append(lines, name+": "+member.Names[0].Name+stubtest.Signature(member.Type.(*ast.FuncType)))
 	}
 	return lines
-}
-
-// signature returns the parameters and results of a function without names.
-func signature(f *ast.FuncType) string {
-	return "(" + strings.Join(typesOf(f.Params), ", ") + ") (" + strings.Join(typesOf(f.Results), ", ") + ")"
-}
-
-// typesOf returns the type of each parameter or result.
-func typesOf(fields *ast.FieldList) (list []string) {
-	if fields == nil {
-		return nil
-	}
-	for _, field := range fields.List {
-		for range max(1, len(field.Names)) {
-			list = append(list, types.ExprString(field.Type))
-		}
-	}
-	return list
 }

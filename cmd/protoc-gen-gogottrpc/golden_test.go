@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/ttrpc/internal/stubgen/stubtest"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -127,21 +128,10 @@ func TestGolden(t *testing.T) {
 				}
 				want, err := os.ReadFile(g.file(base + ".pb.go"))
 				require.NoError(t, err)
-				requireSameLines(t, string(want), file.GetContent())
+				stubtest.RequireSameLines(t, string(want), file.GetContent(), "run the test with -update")
 			}
 		})
 	}
-}
-
-// requireSameLines shows no more than the first line in which two files differ.
-func requireSameLines(t *testing.T, want, got string) {
-	t.Helper()
-	const hint = "after a change that is wanted, run the test with -update"
-	wantLines, gotLines := strings.SplitAfter(want, "\n"), strings.SplitAfter(got, "\n")
-	for i := range min(len(wantLines), len(gotLines)) {
-		require.Equal(t, wantLines[i], gotLines[i], "line %d; %s", i+1, hint)
-	}
-	require.Len(t, gotLines, len(wantLines), hint)
 }
 
 // compile compiles the .proto files of testdata.

@@ -28,7 +28,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -56,35 +55,15 @@ func main() {
 	}
 }
 
-// run runs the program. The error is for what keeps it from talking to a
-// compiler.
+// run runs the program.
 func run(args []string, stdin io.Reader, stdout io.Writer) error {
-	switch {
-	case len(args) == 0:
-	case len(args) == 1 && (args[0] == "--version" || args[0] == "-version"):
-		_, err := fmt.Fprintln(stdout, name, stubgen.Version)
-		return err
-	default:
-		return fmt.Errorf("unknown argument %q: this is a plugin that protoc runs; by hand, only --version makes sense", args[0])
-	}
-
-	input, err := io.ReadAll(stdin)
-	if err != nil {
-		return fmt.Errorf("reading the request: %w", err)
-	}
-	request := new(plugin.CodeGeneratorRequest)
-	if err := proto.Unmarshal(input, request); err != nil {
-		return fmt.Errorf("reading the request: %w", err)
-	}
-	if len(request.GetFileToGenerate()) == 0 {
-		return errors.New("the request asks for no file: this is a plugin that protoc runs")
-	}
-	output, err := proto.Marshal(respond(request))
-	if err != nil {
-		return fmt.Errorf("writing the response: %w", err)
-	}
-	_, err = stdout.Write(output)
-	return err
+	return stubgen.RunPlugin(name, args, stdin, stdout, func(input []byte) ([]byte, error) {
+		request := new(plugin.CodeGeneratorRequest)
+		if err := proto.Unmarshal(input, request); err != nil {
+			return nil, err
+		}
+		return proto.Marshal(respond(request))
+	})
 }
 
 // respond answers a request: with the generated files, or with an error and no
@@ -101,8 +80,12 @@ func respond(request *plugin.CodeGeneratorRequest) (response *plugin.CodeGenerat
 	// failureLog does on what the generator reports.
 	defer func() {
 		if reason := recover(); reason != nil {
-			text := fmt.Sprint(reason)
-			response = failure(fmt.Errorf("%s: %s", culprit(request, text), text))
+			err := checkImports(request)
+			if err == nil {
+				text := fmt.Sprint(reason)
+				err = fmt.Errorf("%s: %s", culprit(request, text), text)
+			}
+			response = failure(err)
 		}
 	}()
 	setDefaults(request)
@@ -132,16 +115,32 @@ func (w failureLog) Write(line []byte) (int, error) {
 	panic(strings.Trim(text, ": "))
 }
 
+// checkImports reports an import that a compiler has not sent along, which gogo's
+// generator does not check.
+func checkImports(request *plugin.CodeGeneratorRequest) error {
+	sent := make(map[string]bool)
+	for _, file := range request.GetProtoFile() {
+		sent[file.GetName()] = true
+	}
+	for _, file := range request.GetProtoFile() {
+		for _, imported := range file.GetDependency() {
+			if !sent[imported] {
+				return fmt.Errorf("%s: the import %s is not in the request", file.GetName(), imported)
+			}
+		}
+	}
+	return nil
+}
+
 // culprit returns the place of what made gogo's generator panic, if it is the
 // group that the reason names, or else the names of all files.
 func culprit(request *plugin.CodeGeneratorRequest, reason string) string {
-	const messageField = 4 // the field number in FileDescriptorProto
 	for _, file := range request.GetProtoFile() {
 		if !slices.Contains(request.GetFileToGenerate(), file.GetName()) {
 			continue
 		}
 		for i, m := range file.GetMessageType() {
-			if at := findGroup(m, []int32{messageField, int32(i)}, reason); at != nil {
+			if at := findGroup(m, []int32{stubgen.MessageField, int32(i)}, reason); at != nil {
 				return place(file, at)
 			}
 		}
@@ -152,34 +151,33 @@ func culprit(request *plugin.CodeGeneratorRequest, reason string) string {
 // findGroup returns the path of the field in m, or in a message in it, that is
 // the group at the end of the reason. The path of m is at.
 func findGroup(m *descriptor.DescriptorProto, at []int32, reason string) []int32 {
-	const fieldField, nestedField = 2, 3 // the field numbers in DescriptorProto
 	for i, field := range m.GetField() {
 		if field.GetType() == descriptor.FieldDescriptorProto_TYPE_GROUP &&
 			strings.HasSuffix(reason, " group "+generator.CamelCase(field.GetName())) {
-			return slices.Concat(at, []int32{fieldField, int32(i)})
+			return slices.Concat(at, []int32{stubgen.FieldField, int32(i)})
 		}
 	}
 	for i, nested := range m.GetNestedType() {
-		if found := findGroup(nested, slices.Concat(at, []int32{nestedField, int32(i)}), reason); found != nil {
+		if found := findGroup(nested, slices.Concat(at, []int32{stubgen.NestedField, int32(i)}), reason); found != nil {
 			return found
 		}
 	}
 	return nil
 }
 
-// place returns a path in a file as file:line:column, or the file alone if it
-// does not say where things are.
+// place returns a path in a file as stubgen.Place does.
 func place(file *descriptor.FileDescriptorProto, at []int32) string {
 	for _, location := range file.GetSourceCodeInfo().GetLocation() {
-		if span := location.GetSpan(); slices.Equal(location.GetPath(), at) && len(span) >= 2 {
-			return fmt.Sprintf("%s:%d:%d", file.GetName(), span[0]+1, span[1]+1)
+		if slices.Equal(location.GetPath(), at) {
+			return stubgen.Place(file.GetName(), location.GetSpan())
 		}
 	}
 	return file.GetName()
 }
 
 // checkParameter reports what gogo's generator would pass over in silence:
-// parameters and plugins that do not exist. One misspelt leaves out all services.
+// parameters and plugins that do not exist; or would blame on a file. A misspelt
+// one leaves out all services.
 func checkParameter(parameter string) error {
 	options := []string{"plugins", "paths", "import_path", "import_prefix"}
 	for option := range strings.SplitSeq(parameter, ",") {
@@ -188,6 +186,8 @@ func checkParameter(parameter string) error {
 		case key == "" || key[0] == 'M':
 		case !slices.Contains(options, key):
 			return fmt.Errorf("unknown option %q: there are %s and M<file>", key, strings.Join(options, ", "))
+		case key == "paths" && value != "import" && value != "source_relative":
+			return fmt.Errorf(`paths: unknown value %q: want "import" or "source_relative"`, value)
 		case key == "plugins":
 			if err := checkPlugins(strings.Split(value, "+")); err != nil {
 				return err
@@ -199,12 +199,11 @@ func checkParameter(parameter string) error {
 
 // checkPlugins reports plugins that do not exist.
 func checkPlugins(names []string) error {
-	// Those of the second line always run, and may be asked for all the same.
-	known := []string{"ttrpc", "grpc", "none", "",
-		"compare", "defaultcheck", "description", "embedcheck", "enumstringer", "equal", "face", "gostring",
+	asked := []string{"ttrpc", "grpc", "none", ""}
+	alwaysRun := []string{"compare", "defaultcheck", "description", "embedcheck", "enumstringer", "equal", "face", "gostring",
 		"marshalto", "oneofcheck", "populate", "size", "stringer", "union", "unmarshal"}
 	for _, name := range names {
-		if !slices.Contains(known, name) {
+		if !slices.Contains(asked, name) && !slices.Contains(alwaysRun, name) {
 			return fmt.Errorf("unknown plugin %q: there are ttrpc and grpc", name)
 		}
 	}

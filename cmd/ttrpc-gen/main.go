@@ -7,16 +7,16 @@
 //
 //	ttrpc-gen [options] file.proto...
 //
-// It runs without being installed, or as a tool that a module pins in its go.mod:
+// It is a tool that a module pins in its go.mod, for which GENERATORS.md, at the
+// top of the repository, says what else that needs:
 //
-//	go run github.com/containerd/ttrpc/cmd/ttrpc-gen@latest --paths source_relative hello.proto
+//	go get -tool github.com/containerd/ttrpc/cmd/ttrpc-gen
+//	go tool ttrpc-gen --paths source_relative api/hello.proto
 //
-//	go get -tool github.com/containerd/ttrpc/cmd/ttrpc-gen@latest
-//	go tool ttrpc-gen --paths source_relative hello.proto
+// A Go file in the directory api has this line for go generate. With -I and --out
+// the .proto file keeps its name, under which others import it, api/hello.proto:
 //
-// and then from a Go file, for go generate:
-//
-//	//go:generate go tool ttrpc-gen --paths source_relative hello.proto
+//	//go:generate go tool ttrpc-gen -I .. --out .. --paths source_relative hello.proto
 //
 // # Options
 //

@@ -96,9 +96,9 @@ func TestOptions(t *testing.T) {
 		},
 		{
 			name:  "as protoc passes them",
-			args:  []string{"-Ione", "-Itwo", "--opt=paths=source_relative,prefix=P", "--opt", "Mb.proto=example.com/y", "a.proto"},
+			args:  []string{"-Ione", "-Itwo", "--opt=paths=source_relative,prefix=P,import_path=ignored", "--opt", "Mb.proto=example.com/y", "a.proto"},
 			files: []string{"a.pb.go", "a_ttrpc.pb.go"},
-			stubs: "*y.B",
+			stubs: "type PSService interface {\n\tDo(context.Context, *y.B) (*y.B, error)",
 		},
 		{
 			name:  "module",
@@ -169,6 +169,39 @@ func TestFilesWithoutGoPackage(t *testing.T) {
 	require.Equal(t, []string{"a.pb.go", "a.proto", "a_ttrpc.pb.go", "b.pb.go", "b.proto"}, list(t))
 }
 
+// Many use go_package to say where the code goes: for protoc-gen-go it need not be
+// something that can be imported.
+func TestGoPackagesThatNobodyImports(t *testing.T) {
+	for _, test := range []struct{ option, pkg, dir string }{
+		{"./pb", "pb", "pb/"},
+		{"./;pb", "pb", ""},
+		{".;pb", "pb", ""},
+		{"./", "__", ""},
+		{"/pb", "pb", "pb/"},
+		{"pb/", "pb", "pb/"},
+		{"example.com/x/", "x", "example.com/x/"},
+		{"example.com//x", "x", "example.com/x/"},
+	} {
+		t.Run(test.option, func(t *testing.T) {
+			tree(t, map[string]string{"a.proto": strings.Replace(head, "example.com/x/p", test.option, 1) + "message M {}\nservice S { rpc Do(M) returns (M); }\n"})
+			for _, paths := range []string{"import", "source_relative"} {
+				code, _, stderr := command(t, "--paths", paths, "a.proto")
+				require.Zero(t, code, stderr)
+			}
+			for _, name := range []string{"a.pb.go", "a_ttrpc.pb.go", test.dir + "a.pb.go", test.dir + "a_ttrpc.pb.go"} {
+				written, err := os.ReadFile(name)
+				require.NoError(t, err)
+				require.Contains(t, string(written), "\npackage "+test.pkg+"\n")
+			}
+		})
+	}
+	t.Run("../pb", func(t *testing.T) {
+		tree(t, map[string]string{"a.proto": strings.Replace(head, "example.com/x/p", "../pb", 1)})
+		code, _, stderr := command(t, "--paths=source_relative", "a.proto")
+		require.Zero(t, code, stderr)
+	})
+}
+
 // Warnings go to the standard error output, and change nothing else.
 func TestWarnings(t *testing.T) {
 	for _, test := range []struct {
@@ -216,13 +249,26 @@ func TestVersionAndHelp(t *testing.T) {
 	}
 }
 
-// The program's documentation lists the options that the usage does.
+// The program's documentation lists the options that the usage does, and both
+// list what there is.
 func TestOptionsAreDocumented(t *testing.T) {
 	source, err := os.ReadFile("main.go")
 	require.NoError(t, err)
-	for _, line := range strings.Split(usage, "\n") {
-		if option, found := strings.CutPrefix(line, "  -"); found {
-			require.Contains(t, string(source), "\n//\t-"+strings.Fields(option)[0]+" ")
+	optionsOf := func(text, start string) (options []string) {
+		for line := range strings.Lines(text) {
+			if option, found := strings.CutPrefix(line, start); found {
+				options = append(options, strings.Fields(option)[0])
+			}
+		}
+		return options
+	}
+	documented := optionsOf(usage, "  -")
+	require.Equal(t, []string{"I", "-out", "-paths", "-module", "M", "-prefix", "-only", "-opt", "-version", "-help"}, documented)
+	require.Equal(t, documented, optionsOf(string(source), "//\t-"))
+	for _, option := range documented {
+		_, err := parse([]string{"-" + option})
+		if err != nil {
+			require.NotContains(t, err.Error(), "not defined", option)
 		}
 	}
 }

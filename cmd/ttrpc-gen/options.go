@@ -130,6 +130,16 @@ func (c *commandLine) addPackage(mapping string) error {
 	return nil
 }
 
+// setOwnOption sets an option that only protoc-gen-go-ttrpc has.
+func (c *commandLine) setOwnOption(name, value string) error {
+	own := stubgen.Options{Prefix: c.options.Prefix}
+	if err := own.Set(name, value); err != nil {
+		return err
+	}
+	c.options.Prefix = own.Prefix
+	return nil
+}
+
 // setOptions sets what protoc would pass to a plugin.
 func (c *commandLine) setOptions(list string) error {
 	for _, option := range strings.Split(list, ",") {
@@ -141,12 +151,10 @@ func (c *commandLine) setOptions(list string) error {
 			c.options.Paths = value
 		case name == "module":
 			c.options.Module = value
-		case name == "prefix":
-			c.options.Prefix = value
 		case name[0] == 'M':
 			err = c.addPackage(option[1:])
 		default:
-			err = fmt.Errorf("unknown option %s: there are paths, module, prefix and M<file>", name)
+			err = c.setOwnOption(name, value)
 		}
 		if err != nil {
 			return err

@@ -22,9 +22,9 @@ import (
 
 // The modules of this repository that users need, and where they lie.
 const (
-	library  = "github.com/containerd/ttrpc"
-	program  = "github.com/containerd/ttrpc/cmd/ttrpc-gen"
-	atLatest = "@" + stubgen.Version
+	library       = "github.com/containerd/ttrpc"
+	program       = "github.com/containerd/ttrpc/cmd/ttrpc-gen"
+	atThisVersion = "@" + stubgen.Version
 )
 
 var directories = map[string]string{library: filepath.Join("..", ".."), program: "."}
@@ -92,8 +92,8 @@ func (u *user) goes(args ...string) string {
 // library, in go.mod.
 func (u *user) pin() {
 	u.t.Helper()
-	u.goes("get", "-tool", program+atLatest)
-	u.goes("get", library+atLatest)
+	u.goes("get", "-tool", program+atThisVersion)
+	u.goes("get", library+atThisVersion)
 }
 
 // requireCode requires that the code for these .proto files has been written, and
@@ -141,9 +141,9 @@ func TestReleasedProgram(t *testing.T) {
 		// Without -trimpath, nothing would be in the build cache the next time.
 		"GOFLAGS=-mod=mod -modcacherw -trimpath")
 
-	require.Equal(t, "ttrpc-gen "+stubgen.Version+"\n", u.goes("run", program+atLatest, "--version"))
-	u.goes("run", program+atLatest, "--paths=source_relative", "sub/newest.proto")
-	u.goes("install", program+atLatest)
+	require.Equal(t, "ttrpc-gen "+stubgen.Version+"\n", u.goes("run", program+atThisVersion, "--version"))
+	u.goes("run", program+atThisVersion, "--paths=source_relative", "sub/newest.proto")
+	u.goes("install", program+atThisVersion)
 	installed, err := filepath.Glob(filepath.Join(bin, "ttrpc-gen*"))
 	require.NoError(t, err)
 	require.Len(t, installed, 1)
@@ -176,7 +176,7 @@ func publish(t *testing.T, proxy, module, directory string) {
 	archive, err := os.Create(release + ".zip")
 	require.NoError(t, err)
 	writer := zip.NewWriter(archive)
-	require.NoError(t, zipModule(writer, module+atLatest, directory))
+	require.NoError(t, zipModule(writer, module+atThisVersion, directory))
 	require.NoError(t, writer.Close())
 	require.NoError(t, archive.Close())
 }

@@ -75,6 +75,8 @@ func noteCall(j *journal) ttrpc.UnaryServerInterceptor {
 		}
 		if _, ok := ctx.Deadline(); ok {
 			note += ", with a deadline"
+		} else if info.FullMethod == example.Tasks_Wait_FullMethodName {
+			note += ", for as long as it takes"
 		}
 		j.printf("server", "%s", note)
 		return method(ctx, unmarshal)

@@ -17,7 +17,7 @@ import (
 )
 
 // files are Go files by their path from the directory above src, with slashes.
-// Where they were made by which compiler is not in them.
+// The line of the header that names the compiler is cut short in them.
 type files map[string][]byte
 
 // compilerLine is the line of a header that tells the compiler and its version:
@@ -74,6 +74,7 @@ func (f files) without(before files) files {
 
 // complete tells whether f has what belongs to each .proto file: the messages
 // and, where there are services, clients and servers; gogo writes both to one.
+// Testdata is such that the word service is at the start of a line if there is one.
 func (f files) complete(top string, protos []string, gogo bool) error {
 	wanted := 0
 	for _, proto := range protos {

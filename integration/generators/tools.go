@@ -15,8 +15,8 @@ import (
 	"strings"
 )
 
-// build builds what is in PATH under its name: the programs of this repository
-// and protoc-gen-go.
+// build builds the programs of this repository, and protoc-gen-go, into the
+// directory bin, which is in PATH.
 func (t *trial) build(ctx context.Context, bin string) error {
 	programs := []string{
 		"google.golang.org/protobuf/cmd/protoc-gen-go",

@@ -131,20 +131,20 @@ func (t *trial) judge(ctx context.Context, top string, w way, written files) (ve
 	case w.alone && later && len(written) != len(first):
 		return "", fmt.Errorf("%d files, the first way wrote %d", len(written), len(first))
 	case w.alone:
-		verdict = "compile"
+		verdict = "compiled"
 	case later:
 		if err := first.compare(written); err != nil {
 			return "", err
 		}
-		verdict = "the same, and compile"
+		verdict = "the same as before, compiled"
 	default:
 		t.written[r] = written
-		verdict = "compile"
+		verdict = "compiled"
 	}
 	if err := t.vet(ctx, filepath.Join(top, module)); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d files: %s", len(written), verdict), nil
+	return fmt.Sprintf("files: %d, %s", len(written), verdict), nil
 }
 
 // prepare makes the directory of a way: the .proto files of its set, its

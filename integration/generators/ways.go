@@ -6,10 +6,12 @@ package main
 // A way is one way to generate the code for a set of .proto files. All ways with
 // the same set and prefix must write the same, but for those that are alone.
 type way struct {
-	set     string // a directory of testdata
-	prefix  string // stands before the names of services
-	name    string
-	tool    string // one of optionalTools, or "" if Go is enough
+	set    string // a directory of testdata
+	prefix string // stands before the names of services
+	name   string
+	tool   string // one of optionalTools, or "" if Go is enough
+	// command is what runs. In it stands $protos for the .proto files of the set,
+	// $packages for the Go packages, and $buf and $protobuild for what runs these.
 	command string
 	// dir is where the command runs, seen from the directory above src.
 	dir string
@@ -31,8 +33,7 @@ const (
 // optionalTools are the tools that a machine may lack, or a user leave out.
 var optionalTools = []string{"protoc", "buf", "protobuild"}
 
-// In commands stands $protos for the .proto files of the set, $buf and
-// $protobuild for what runs these tools, and $packages for the Go packages.
+// gogoOptions are those of protoc-gen-gogottrpc for what the set gogo imports.
 const gogoOptions = "plugins=ttrpc" +
 	",Mgoogle/protobuf/empty.proto=github.com/gogo/protobuf/types" +
 	",Mgoogle/protobuf/timestamp.proto=github.com/gogo/protobuf/types"

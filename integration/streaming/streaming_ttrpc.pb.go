@@ -67,8 +67,8 @@ type StreamingService interface {
 }
 
 // UnimplementedStreamingService answers every call to ttrpc.integration.streaming.Streaming with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a StreamingService when the
-// service gets more methods.
+// A type that embeds it remains a StreamingService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedStreamingService struct{}
 
 func (UnimplementedStreamingService) Divide(context.Context, *Division) (*Quotient, error) {

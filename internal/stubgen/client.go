@@ -9,14 +9,13 @@ func (w *writer) client(s *Service) {
 	if s.clientName() != s.serviceName() {
 		w.clientInterface(s)
 	}
-	w.emit(serviceWords(s), `
+	w.declare(serviceWords(s), `
 // $caller makes the calls to $fullName.
 type $caller struct{ client *$ttrpc.Client }
 
 // $NewClient returns a client of $fullName that makes its calls through $client.
 func $NewClient($client *$ttrpc.Client) $Client { return &$caller{$client} }
 `)
-	w.out.P()
 	for _, m := range s.Methods {
 		if m.streams() {
 			w.openStream(m)
@@ -36,8 +35,7 @@ func (w *writer) clientInterface(s *Service) {
 		w.document("", m.Comments)
 		w.emit(methodWords(m), m.clientSignature())
 	}
-	w.emit(own, `}`)
-	w.out.P()
+	w.declare(own, `}`)
 }
 
 // clientSignature returns the method of the interface of the client.
@@ -54,7 +52,7 @@ func (m *Method) clientSignature() string {
 
 // call writes the client's method for a unary call.
 func (w *writer) call(m *Method) {
-	w.emit(methodWords(m), `
+	w.declare(methodWords(m), `
 func ($c *$caller) $Method($ctx $context.Context, $req *$Request) (*$Response, error) {
 	resp := new($Response)
 	if err := $c.client.Call($ctx, "$fullName", "$calledAs", $req, resp); err != nil {
@@ -63,7 +61,6 @@ func ($c *$caller) $Method($ctx $context.Context, $req *$Request) (*$Response, e
 	return resp, nil
 }
 `)
-	w.out.P()
 }
 
 // openStream writes the client's method that opens a stream.
@@ -73,7 +70,7 @@ func (w *writer) openStream(m *Method) {
 	if !m.ClientStreams {
 		parameters, request = parameters+`, $req *$Request`, `$req`
 	}
-	w.emit(own, `
+	w.declare(own, `
 func ($c *$caller) $Method(`+parameters+`) ($ClientStream, error) {
 	desc := &$ttrpc.StreamDesc{StreamingClient: $clientStreams, StreamingServer: $serverStreams}
 	stream, err := $c.client.NewStream($ctx, desc, "$fullName", "$calledAs", `+request+`)
@@ -83,7 +80,6 @@ func ($c *$caller) $Method(`+parameters+`) ($ClientStream, error) {
 	return &$clientStreamImpl{stream}, nil
 }
 `)
-	w.out.P()
 }
 
 // clientStream writes the client's side of a stream.
@@ -102,13 +98,12 @@ type $ClientStream interface {`)
 // CloseAndRecv ends the client's messages and waits for the response.
 CloseAndRecv() (*$Response, error)`)
 	}
-	w.emit(own, `
+	w.declare(own, `
 	$ttrpc.ClientStream
 }
 
 type $clientStreamImpl struct{ $ttrpc.ClientStream }
 `)
-	w.out.P()
 	if m.ClientStreams {
 		w.send(own, "clientStreamImpl", "Request")
 	}
@@ -122,7 +117,7 @@ type $clientStreamImpl struct{ $ttrpc.ClientStream }
 // closeAndRecv writes the method that waits for the answer to a stream of
 // messages.
 func (w *writer) closeAndRecv(own words) {
-	w.emit(own, `
+	w.declare(own, `
 func ($x *$clientStreamImpl) CloseAndRecv() (*$Response, error) {
 	if err := $x.CloseSend(); err != nil {
 		return nil, err
@@ -134,5 +129,4 @@ func ($x *$clientStreamImpl) CloseAndRecv() (*$Response, error) {
 	return m, nil
 }
 `)
-	w.out.P()
 }

@@ -97,6 +97,13 @@ func (w *writer) emit(own words, text string) {
 	}))
 }
 
+// declare writes a declaration, or the last piece of one, and the blank line that
+// keeps it apart from the next.
+func (w *writer) declare(own words, text string) {
+	w.emit(own, text)
+	w.out.P()
+}
+
 // variable returns the name of a variable or parameter.
 func (w *writer) variable(name string) string {
 	for w.packages[name] {
@@ -146,13 +153,19 @@ func (w *writer) constants(s *Service) {
 		return
 	}
 	w.emit(serviceWords(s), `
-// The full names of the methods of $fullName, as interceptors see them.
-const (`)
+// The full names of the methods of $fullName, as interceptors see them.`)
+	if slices.ContainsFunc(s.Methods, (*Method).hasTwoNames) {
+		w.emit(nil, `
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.`)
+	}
+	w.emit(nil, `const (`)
 	for _, m := range s.Methods {
 		w.emit(methodWords(m), `$fullNameConstant = "$fullMethod"`)
 	}
-	w.emit(nil, `)`)
-	w.out.P()
+	w.declare(nil, `)`)
 }
 
 // document writes the comment of a declaration: a first sentence, if there is

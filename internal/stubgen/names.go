@@ -4,16 +4,20 @@
 package stubgen
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // A Package knows the names that a Go package declares: the messages of all its
 // files, and what is generated for its services. It reports names that would be
-// declared twice, and finds free ones for what v1.2.10 does not generate.
+// declared twice, and finds free ones for what upstream does not generate.
 //
 // A Package sees what the generator is shown in one run. Use it in this order:
-// DeclareType for all messages and enums of all files, then AddServices.
+// DeclareOther for what comes from other generators, in all files, then AddServices.
 type Package struct {
 	declared namespace
 }
@@ -21,11 +25,19 @@ type Package struct {
 // NewPackage returns a package that declares nothing.
 func NewPackage() *Package { return &Package{make(namespace)} }
 
-// DeclareType notes what is generated for a message or an enum by another
-// generator, whose business it is that these have names of their own. What is
-// "message pkg.M" or the like, place is file:line:column.
-func (p *Package) DeclareType(name, what, place string) {
+// DeclareOther notes a name that another generator declares in the package, such
+// as that of a message. It is that one's business to declare none twice. What is
+// "message pkg.M" or the like, place is what Place returns.
+func (p *Package) DeclareOther(name, what, place string) {
 	p.declared[name] = declaration{what, place}
+}
+
+// BeginningWith returns the names declared by then that begin with a prefix, in
+// their order.
+func (p *Package) BeginningWith(prefix string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.declared)), func(name string) bool {
+		return !strings.HasPrefix(name, prefix)
+	})
 }
 
 // AddServices declares the services of all files of the package, and gives names
@@ -38,11 +50,7 @@ func (p *Package) AddServices(files []*File) error {
 			problems = append(problems, p.declare(s))
 		}
 	}
-	for _, file := range files {
-		for _, s := range file.Services {
-			p.name(s)
-		}
-	}
+	p.name(files)
 	return errors.Join(problems...)
 }
 
@@ -56,7 +64,7 @@ func (p *Package) declare(s *Service) error {
 	methods := make(namespace)
 	for _, m := range s.Methods {
 		m.service = s
-		d := declaration{"method " + s.FullName + "." + m.ProtoName, m.Place}
+		d := m.declaration()
 		if err := methods.declare(m.Name, d); err != nil {
 			problems = append(problems, err)
 			continue // its other names would collide, too
@@ -68,21 +76,34 @@ func (p *Package) declare(s *Service) error {
 	return errors.Join(problems...)
 }
 
-// name gives names to what v1.2.10 does not generate. Input that it can compile
-// must not fail for their sake: where a name is taken, they have another.
-func (p *Package) name(s *Service) {
-	d := declaration{"service " + s.FullName, s.Place}
-	s.unimplemented = p.declared.declareFree("Unimplemented"+s.serviceName(), d)
-	for _, m := range s.Methods {
-		d := declaration{"method " + s.FullName + "." + m.ProtoName, m.Place}
-		m.fullNameConstant = p.declared.declareFree(s.Name+"_"+m.Name+"_FullMethodName", d)
+// name gives names to what upstream does not generate. What can be generated
+// without them must not fail for their sake: where a name is taken, they have
+// another. It does not depend on the order of the files who has which.
+func (p *Package) name(files []*File) {
+	var services []*Service
+	var methods []*Method
+	for _, file := range files {
+		services = append(services, file.Services...)
+	}
+	slices.SortStableFunc(services, func(a, b *Service) int { return cmp.Compare(a.FullName, b.FullName) })
+	for _, s := range services {
+		s.unimplemented = p.declared.declareFree("Unimplemented"+s.serviceName(), declaration{"service " + s.FullName, s.Place})
+		methods = append(methods, s.Methods...)
+	}
+	for _, m := range methods {
+		m.fullNameConstant = p.declared.declareFree(m.service.Name+"_"+m.Name+"_FullMethodName", m.declaration())
 	}
 }
 
 // A declaration is something in a .proto file to which a Go name belongs.
 type declaration struct {
 	what  string // "message pkg.M"
-	place string // file:line:column
+	place string // as Place returns it
+}
+
+// declaration returns m as something to which names belong.
+func (m *Method) declaration() declaration {
+	return declaration{"method " + m.service.FullName + "." + m.ProtoName, m.Place}
 }
 
 // A namespace holds what has been declared under each name.

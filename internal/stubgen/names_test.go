@@ -27,7 +27,7 @@ func TestPackageNamesWhatIsNew(t *testing.T) {
 	require.Same(t, s, s.Methods[1].service)
 }
 
-// Whichever file comes first, the names that v1.2.10 generates stay.
+// Whichever file comes first, the names that upstream has stay.
 func TestPackageKeepsNamesInEveryOrder(t *testing.T) {
 	for _, names := range [][]string{{"Foo", "UnimplementedFoo"}, {"UnimplementedFoo", "Foo"}} {
 		services := make(map[string]*Service)
@@ -42,11 +42,30 @@ func TestPackageKeepsNamesInEveryOrder(t *testing.T) {
 	}
 }
 
+// Whichever file comes first, the same of two methods has the name that both would.
+func TestPackageNamesInEveryOrder(t *testing.T) {
+	a, ab := unaryService("A", "B_C"), unaryService("A_B", "C")
+	one, other := &File{Services: []*Service{a}}, &File{Services: []*Service{ab}}
+	for _, files := range [][]*File{{one, other}, {other, one}} {
+		require.NoError(t, NewPackage().AddServices(files))
+		require.Equal(t, "A_B_C_FullMethodName", a.Methods[0].fullNameConstant)
+		require.Equal(t, "A_B_C_FullMethodName_", ab.Methods[0].fullNameConstant)
+	}
+}
+
+func TestPackageBeginningWith(t *testing.T) {
+	p := NewPackage()
+	for _, name := range []string{"status1", "Status", "status", "stat"} {
+		p.DeclareOther(name, "message p.M", "a.proto")
+	}
+	require.Equal(t, []string{"status", "status1"}, p.BeginningWith("status"))
+}
+
 // A type may be declared twice: whose names these are has to deal with it.
 func TestPackageLeavesTypesToTheirGenerator(t *testing.T) {
 	p := NewPackage()
-	p.DeclareType("FooService", "message p.A", "a.proto:1:1")
-	p.DeclareType("FooService", "message p.B", "b.proto:1:1")
+	p.DeclareOther("FooService", "message p.A", "a.proto:1:1")
+	p.DeclareOther("FooService", "message p.B", "b.proto:1:1")
 	require.EqualError(t, p.AddServices([]*File{{Services: []*Service{unaryService("Foo")}}}),
 		"Foo.proto:1:1: service p.Foo needs the Go name FooService, which message p.B has (b.proto:1:1)")
 }

@@ -16,8 +16,8 @@ import (
 	"google.golang.org/protobuf/types/pluginpb"
 )
 
-// suffix is what a generated file has in place of ".proto".
-const suffix = "_ttrpc.pb.go"
+// Suffix is what a generated file has in place of ".proto".
+const Suffix = "_ttrpc.pb.go"
 
 // What the generator can deal with, as it tells the compiler.
 const (
@@ -63,8 +63,10 @@ func nameAll(plugin *protogen.Plugin, outputs []*output) error {
 			p = NewPackage()
 			packages[source.GoImportPath] = p
 		}
-		declareTypes(p, source, source.Messages, source.Enums)
-		declareExtensions(p, source, source.Extensions)
+		declareFile(p, source)
+		for _, imported := range publicImports(plugin, source) {
+			declareFile(p, imported) // protoc-gen-go declares aliases of all that it has
+		}
 	}
 	for _, out := range outputs {
 		path := out.source.GoImportPath
@@ -77,24 +79,44 @@ func nameAll(plugin *protogen.Plugin, outputs []*output) error {
 	return errors.Join(problems...)
 }
 
-// declareTypes declares messages and enums, and what lies in them: all exported
-// names of protoc-gen-go that a service's could be.
+// publicImports returns the files that source imports publicly, and those that
+// they do.
+func publicImports(plugin *protogen.Plugin, source *protogen.File) []*protogen.File {
+	var imported []*protogen.File
+	imports := source.Desc.Imports()
+	for i := range imports.Len() {
+		if imports.Get(i).IsPublic {
+			file := plugin.FilesByPath[imports.Get(i).Path()]
+			imported = append(append(imported, file), publicImports(plugin, file)...)
+		}
+	}
+	return imported
+}
+
+// declareFile declares what protoc-gen-go exports for a file, as far as the names
+// for a service could be the same.
+func declareFile(p *Package, source *protogen.File) {
+	declareTypes(p, source, source.Messages, source.Enums)
+	declareExtensions(p, source, source.Extensions)
+}
+
+// declareTypes declares messages and enums, and what lies in them.
 func declareTypes(p *Package, source *protogen.File, messages []*protogen.Message, enums []*protogen.Enum) {
 	for _, e := range enums {
-		p.DeclareType(e.GoIdent.GoName, "enum "+string(e.Desc.FullName()), place(source, e.Location))
+		p.DeclareOther(e.GoIdent.GoName, "enum "+string(e.Desc.FullName()), place(source, e.Location))
 		for _, v := range e.Values {
-			p.DeclareType(v.GoIdent.GoName, "enum value "+string(v.Desc.FullName()), place(source, v.Location))
+			p.DeclareOther(v.GoIdent.GoName, "enum value "+string(v.Desc.FullName()), place(source, v.Location))
 		}
 	}
 	for _, m := range messages {
-		p.DeclareType(m.GoIdent.GoName, "message "+string(m.Desc.FullName()), place(source, m.Location))
+		p.DeclareOther(m.GoIdent.GoName, "message "+string(m.Desc.FullName()), place(source, m.Location))
 		for _, field := range m.Fields {
 			what := "field " + string(field.Desc.FullName())
 			if hasType(field) {
-				p.DeclareType(field.GoIdent.GoName, what, place(source, field.Location))
+				p.DeclareOther(field.GoIdent.GoName, what, place(source, field.Location))
 			}
 			if field.Desc.HasDefault() {
-				p.DeclareType("Default_"+m.GoIdent.GoName+"_"+field.GoName, what, place(source, field.Location))
+				p.DeclareOther("Default_"+m.GoIdent.GoName+"_"+field.GoName, what, place(source, field.Location))
 			}
 		}
 		declareExtensions(p, source, m.Extensions)
@@ -105,7 +127,7 @@ func declareTypes(p *Package, source *protogen.File, messages []*protogen.Messag
 // declareExtensions declares the variables for extensions.
 func declareExtensions(p *Package, source *protogen.File, extensions []*protogen.Extension) {
 	for _, x := range extensions {
-		p.DeclareType("E_"+x.GoIdent.GoName, "extension "+string(x.Desc.FullName()), place(source, x.Location))
+		p.DeclareOther("E_"+x.GoIdent.GoName, "extension "+string(x.Desc.FullName()), place(source, x.Location))
 	}
 }
 
@@ -128,7 +150,7 @@ type output struct {
 // newOutput begins the file that is generated for source.
 func newOutput(plugin *protogen.Plugin, source *protogen.File, options Options) *output {
 	out := &output{
-		GeneratedFile: plugin.NewGeneratedFile(source.GeneratedFilenamePrefix+suffix, source.GoImportPath),
+		GeneratedFile: plugin.NewGeneratedFile(source.GeneratedFilenamePrefix+Suffix, source.GoImportPath),
 		source:        source,
 		file:          &File{Path: source.Desc.Path()},
 	}
@@ -179,10 +201,13 @@ func comments(c protogen.CommentSet, deprecated bool) Comments {
 	return Comments{Leading: string(c.Leading), Trailing: string(c.Trailing), Deprecated: deprecated}
 }
 
-// place returns a location in a .proto file as file:line:column.
+// place returns a location in a .proto file as Place does.
 func place(source *protogen.File, location protogen.Location) string {
-	at := source.Desc.SourceLocations().ByPath(location.Path)
-	return fmt.Sprintf("%s:%d:%d", source.Desc.Path(), at.StartLine+1, at.StartColumn+1)
+	var span []int32
+	if at := source.Desc.SourceLocations().ByPath(location.Path); at.Path != nil {
+		span = []int32{int32(at.StartLine), int32(at.StartColumn)}
+	}
+	return Place(source.Desc.Path(), span)
 }
 
 // header writes what stands above the imports: the .proto file's own head, for

@@ -19,13 +19,17 @@ func (w *writer) server(s *Service) {
 	}
 	w.register(s)
 	if len(s.Methods) > 0 {
-		w.emit(serviceWords(s), `
+		w.declare(serviceWords(s), `
 // $handlers decode the requests of $fullName.
 type $handlers struct{ service $Service }
 `)
 	}
 	for _, m := range s.Methods {
-		w.handler(m)
+		if m.streams() {
+			w.streamHandler(m)
+		} else {
+			w.unaryHandler(m)
+		}
 	}
 }
 
@@ -39,8 +43,7 @@ func (w *writer) serviceInterface(s *Service) {
 		w.document("", m.Comments)
 		w.emit(methodWords(m), m.serverSignature())
 	}
-	w.emit(own, `}`)
-	w.out.P()
+	w.declare(own, `}`)
 }
 
 // serverSignature returns the method of the interface of the server.
@@ -59,24 +62,22 @@ func (m *Method) serverSignature() string {
 
 // unimplemented writes a type that has all methods of the service's interface.
 func (w *writer) unimplemented(s *Service) {
-	w.emit(serviceWords(s), `
+	w.declare(serviceWords(s), `
 // $Unimplemented answers every call to $fullName with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a $Service when the
-// service gets more methods.
+// A type that embeds it remains a $Service when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type $Unimplemented struct{}
 `)
-	w.out.P()
 	for _, m := range s.Methods {
 		result := `nil, `
 		if m.ServerStreams {
 			result = ``
 		}
-		w.emit(methodWords(m), `
+		w.declare(methodWords(m), `
 func ($Unimplemented) `+m.serverSignature()+` {
 	return `+result+`$status.Error($codes.Unimplemented, "method $Method not implemented")
 }
 `)
-		w.out.P()
 	}
 }
 
@@ -92,7 +93,7 @@ type $ServerStream interface {`)
 	if m.ClientStreams {
 		w.emit(own, `Recv() (*$Request, error)`)
 	}
-	w.emit(own, `
+	w.declare(own, `
 	$ttrpc.StreamServer
 }
 
@@ -109,15 +110,14 @@ type $serverStreamImpl struct{ $ttrpc.StreamServer }
 // send writes the method that sends a message on a stream, of either side. The
 // stream's type and the message's stand under the given words.
 func (w *writer) send(own words, stream, message string) {
-	w.emit(own, fmt.Sprintf(`
+	w.declare(own, fmt.Sprintf(`
 func ($x *$%s) Send($m *$%s) error { return $x.SendMsg($m) }
 `, stream, message))
-	w.out.P()
 }
 
 // recv writes the method that receives a message from a stream, of either side.
 func (w *writer) recv(own words, stream, message string) {
-	w.emit(own, fmt.Sprintf(`
+	w.declare(own, fmt.Sprintf(`
 func ($x *$%s) Recv() (*$%s, error) {
 	m := new($%[2]s)
 	if err := $x.RecvMsg(m); err != nil {
@@ -126,7 +126,6 @@ func ($x *$%s) Recv() (*$%s, error) {
 	return m, nil
 }
 `, stream, message))
-	w.out.P()
 }
 
 // register writes the function that registers an implementation.
@@ -149,7 +148,7 @@ func $Register($srv *$ttrpc.Server, $svc $Service) {`)
 		w.entries(methods, `{Handler: h.$Method, StreamingClient: $clientStreams, StreamingServer: $serverStreams}`)
 		w.emit(own, `},`)
 	}
-	w.emit(own, `
+	w.declare(own, `
 	})
 }
 `)
@@ -164,12 +163,10 @@ func (w *writer) entries(methods []*Method, value string) {
 	}
 }
 
-// handler writes what the server calls for a method. (Not with the word any: it
-// is what a package of that name is imported under.)
-func (w *writer) handler(m *Method) {
-	own := methodWords(m)
-	if !m.streams() {
-		w.emit(own, `
+// unaryHandler writes what the server calls for a unary method. (Not with the
+// word any: it is what a package of that name is imported under.)
+func (w *writer) unaryHandler(m *Method) {
+	w.declare(methodWords(m), `
 func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(interface{}) error) (interface{}, error) {
 	req := new($Request)
 	if err := $unmarshal(req); err != nil {
@@ -178,10 +175,11 @@ func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(interface{}) 
 	return $h.service.$Method($ctx, req)
 }
 `)
-		w.out.P()
-		return
-	}
+}
 
+// streamHandler writes what the server calls for a method with a stream.
+func (w *writer) streamHandler(m *Method) {
+	own := methodWords(m)
 	w.emit(own, `func ($h $handlers) $Method($ctx $context.Context, $stream $ttrpc.StreamServer) (interface{}, error) {`)
 	arguments := []string{`$ctx`}
 	if !m.ClientStreams {
@@ -198,9 +196,8 @@ func ($h $handlers) $Method($ctx $context.Context, $unmarshal func(interface{}) 
 	if m.ServerStreams {
 		call = `nil, ` + call // all answers have gone through the stream
 	}
-	w.emit(own, `
+	w.declare(own, `
 	return `+call+`
 }
 `)
-	w.out.P()
 }

@@ -5,13 +5,14 @@
 // what protoc-gen-go-ttrpc, ttrpc-gen and the package plugin, for gogo's
 // generator, have in common.
 //
-// Descriptors become a File (Generate does that for plugins of protoc, the
-// package plugin for gogo's), a Package names what is to be generated, and Write
-// writes it.
+// Descriptors become a File, a Package names what is to be generated, and Write
+// writes it. Generate does all three for plugins of protoc; the package plugin
+// does them for gogo's generator.
 //
-// The exported names of the output are those that protoc-gen-go-ttrpc v1.2.10
-// generates for the same input, and more; the output asks nothing of the package
-// ttrpc that v1.2.10 does not have.
+// The exported names of the output are those that protoc-gen-go-ttrpc v1.2.10, or
+// gogo's of v1.2.8, generates for the same input, and more: this is what the
+// comments here call upstream. The output asks nothing of the package ttrpc that
+// v1.2.10 does not have.
 package stubgen
 
 import (

@@ -4,6 +4,8 @@
 package stubgen
 
 import (
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +33,20 @@ func TestOptions(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, test.value, options.Prefix)
 	}
+}
+
+// GENERATORS.md has a table of the options, which are those that errors list.
+func TestOptionsAreDocumented(t *testing.T) {
+	document, err := os.ReadFile("../../GENERATORS.md")
+	require.NoError(t, err)
+	section := regexp.MustCompile(`(?s)\n## Options of protoc-gen-go-ttrpc\n(.*?)\n## `).FindSubmatch(document)
+	require.NotNil(t, section)
+	var documented []string
+	for _, row := range regexp.MustCompile("\n\\| `(\\w+)").FindAllSubmatch(section[1], -1) {
+		documented = append(documented, string(row[1]))
+	}
+	require.Equal(t, []string{"prefix", "paths", "module", "Mfile"}, documented)
+	require.EqualError(t, new(Options).Set("none", ""), `unknown option "none": there are paths, module, M<file> and prefix`)
 }
 
 // Options may be set without Set.

@@ -5,6 +5,7 @@ package generate
 
 import (
 	"context"
+	"os"
 	"slices"
 
 	"github.com/bufbuild/protocompile"
@@ -35,7 +36,7 @@ func Compile(ctx context.Context, opts Options) (*Program, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	src, err := load(opts)
+	src, err := load(opts, os.ReadFile)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (s *sources) compile2024(ctx context.Context, found *findings) ([]*descript
 	if err != nil {
 		return nil, err
 	}
-	s.sort(diagnostics, found)
+	s.collect(diagnostics, found)
 	if len(found.problems) > 0 {
 		return nil, nil
 	}
@@ -84,8 +84,8 @@ func (s *sources) importsWithoutText() []problem {
 	return problems
 }
 
-// sort adds diagnostics to what was found.
-func (s *sources) sort(diagnostics *report.Report, found *findings) {
+// collect adds diagnostics to what was found.
+func (s *sources) collect(diagnostics *report.Report, found *findings) {
 	for _, d := range diagnostics.Diagnostics {
 		at := d.Primary()
 		if at.IsZero() {

@@ -4,6 +4,7 @@
 package generate
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestBothCompilersLeadToTheSameCode(t *testing.T) {
 		filepath.Join(testdata, "proto2", "proto2.proto"),
 	} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			src, err := load(Options{Files: []string{file}, ImportPaths: []string{root}})
+			src, err := load(Options{Files: []string{file}, ImportPaths: []string{root}}, os.ReadFile)
 			require.NoError(t, err)
 			generated := func(files []*descriptorpb.FileDescriptorProto, err error) []File {
 				require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 type finder struct {
 	importPaths []string
 	memory      map[string]string // by import name
+	readFile    func(path string) ([]byte, error)
 }
 
 // importNames returns the names under which others import the given files. The
@@ -27,6 +28,7 @@ func (f *finder) importNames(files []string) ([]string, error) {
 	}
 	names := make([]string, 0, len(files))
 	given := make(map[string]string) // by import name: as it was given
+	var infos []fs.FileInfo          // of each name, nil in memory
 	for _, file := range files {
 		name, err := f.importName(file)
 		if err != nil {
@@ -35,11 +37,16 @@ func (f *finder) importNames(files []string) ([]string, error) {
 		if earlier, twice := given[name]; twice {
 			return nil, givenTwice(file, earlier)
 		}
-		for _, earlier := range names {
-			if f.same(name, earlier) {
-				return nil, givenTwice(file, given[earlier])
+		info, err := os.Stat(f.search(name))
+		if err != nil {
+			info = nil
+		}
+		for i, earlier := range infos {
+			if info != nil && earlier != nil && os.SameFile(info, earlier) { // through a link
+				return nil, givenTwice(file, given[names[i]])
 			}
 		}
+		infos = append(infos, info)
 		given[name] = file
 		names = append(names, name)
 	}
@@ -52,16 +59,6 @@ func givenTwice(file, earlier string) error {
 		return fmt.Errorf("%s: file given twice", file)
 	}
 	return fmt.Errorf("%s: file given twice, before as %s", file, earlier)
-}
-
-// same tells whether two import names lead to one file, through a link.
-func (f *finder) same(one, other string) bool {
-	first, err := os.Stat(f.search(one))
-	if err != nil {
-		return false
-	}
-	second, err := os.Stat(f.search(other))
-	return err == nil && os.SameFile(first, second)
 }
 
 // importName returns the name under which others import file.
@@ -134,7 +131,7 @@ func (f *finder) read(name string) (text []byte, file string, err error) {
 	if file = f.search(name); file == "" {
 		return nil, name, fs.ErrNotExist
 	}
-	if text, err = os.ReadFile(file); err != nil {
+	if text, err = f.readFile(file); err != nil {
 		return nil, file, cause(err)
 	}
 	return text, file, nil

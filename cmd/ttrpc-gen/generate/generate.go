@@ -103,8 +103,9 @@ func (o *Options) validate() error {
 	default:
 		return fmt.Errorf(`only: unknown value %q: want "messages" or "stubs"`, o.Only)
 	}
-	// What protoc-gen-go could not be told, in a list separated by commas.
-	if strings.Contains(o.Module, ",") {
+	// What protoc-gen-go could not be told, in a list separated by commas, or would
+	// find in no path.
+	if strings.Contains(o.Module, ",") || strings.HasSuffix(o.Module, "/") {
 		return fmt.Errorf("module: %q is no path of a module", o.Module)
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Packages)) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/containerd/ttrpc/internal/stubgen"
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/types/descriptorpb"
 )
@@ -55,12 +56,19 @@ func (g goPackage) validate() error {
 	switch {
 	case !strings.ContainsAny(g.path, "./"):
 		return fmt.Errorf("%q is no import path: it has neither a dot nor a slash", g.path)
-	case path.Clean(g.path) != g.path || strings.ContainsFunc(g.path, notInImportPath) || !filepath.IsLocal(g.path):
+	case strings.ContainsFunc(g.path, notInImportPath):
 		return fmt.Errorf("%q is no import path", g.path)
 	case !token.IsIdentifier(g.name) || g.name == "_":
 		return fmt.Errorf("%q cannot be the name of a package", g.name)
 	}
 	return nil
+}
+
+// importable tells whether Go accepts an import of the package. One that is not,
+// such as "./api" or "example.com/api/", may be generated all the same: many use
+// it to say where a file goes.
+func (g goPackage) importable() bool {
+	return path.Clean(g.path) == g.path && g.path != "." && filepath.IsLocal(g.path)
 }
 
 // notInImportPath tells whether Go accepts no import path with r.
@@ -73,7 +81,7 @@ func notInImportPath(r rune) bool {
 func (p *Program) checkPackages() error {
 	var problems []problem
 	first := make(map[string]*descriptorpb.FileDescriptorProto) // by import path
-	for _, file := range p.linkedFiles() {
+	for _, file := range p.neededFiles() {
 		pkg := p.goPackageOf(file)
 		if pkg.path == "" {
 			problems = append(problems, p.withoutPackage(file)...)
@@ -91,20 +99,46 @@ func (p *Program) checkPackages() error {
 				pkg.path, pkg.name, name, p.sources.path(earlier.GetName()))))
 		}
 	}
-	return p.sources.failure(problems)
+	return p.sources.failure(append(problems, p.checkImportable()...))
+}
+
+// checkImportable reports the Go packages that the generated code would import,
+// and Go does not.
+func (p *Program) checkImportable() []problem {
+	files := make(map[string]*descriptorpb.FileDescriptorProto)
+	for _, file := range p.files {
+		files[file.GetName()] = file
+	}
+	var problems []problem
+	reported := make(map[string]bool)
+	for _, file := range p.files {
+		if !p.wanted(file) {
+			continue
+		}
+		for _, name := range file.GetDependency() {
+			pkg := p.goPackageOf(files[name])
+			if pkg.path == p.goPackageOf(file).path || pkg.path == "" || pkg.importable() || reported[name] {
+				continue
+			}
+			reported[name] = true
+			problems = append(problems, p.packageProblem(files[name], fmt.Sprintf("%q is no import path, and the code of %s would import it",
+				pkg.path, p.sources.path(file.GetName()))))
+		}
+	}
+	return problems
 }
 
 // packageProblem returns a problem of what gives a file its Go package.
 func (p *Program) packageProblem(file *descriptorpb.FileDescriptorProto, text string) problem {
 	if p.opts.Packages[file.GetName()] != "" {
-		return problemAt(file, "M: "+text)
+		return problemIn(file, "M: "+text)
 	}
-	return problemAt(file, "go_package: "+text, optionsField, goPackageField)
+	return problemIn(file, "go_package: "+text, optionsField, goPackageField)
 }
 
-// linkedFiles returns the files that were asked for, and those that the generated
+// neededFiles returns the files that were asked for, and those that the generated
 // code may need the package of: all they import, except for its options alone.
-func (p *Program) linkedFiles() []*descriptorpb.FileDescriptorProto {
+func (p *Program) neededFiles() []*descriptorpb.FileDescriptorProto {
 	needed := make(map[string]bool)
 	for _, name := range p.names() {
 		needed[name] = true
@@ -128,12 +162,12 @@ func (p *Program) linkedFiles() []*descriptorpb.FileDescriptorProto {
 func (p *Program) withoutPackage(file *descriptorpb.FileDescriptorProto) []problem {
 	name := file.GetName()
 	if p.wanted(file) {
-		return []problem{problemAt(file, `no go_package option: add option go_package = "import/path";`, packageField)}
+		return []problem{problemIn(file, `no go_package option: add option go_package = "import/path";`, packageField)}
 	}
 	var problems []problem
-	for _, importing := range p.linkedFiles() {
+	for _, importing := range p.neededFiles() {
 		if i := slices.Index(importing.GetDependency(), name); i >= 0 {
-			problems = append(problems, problemAt(importing, fmt.Sprintf("imported file %s has no go_package option", name), dependencyField, int32(i)))
+			problems = append(problems, problemIn(importing, fmt.Sprintf("imported file %s has no go_package option", name), dependencyField, int32(i)))
 		}
 	}
 	return problems
@@ -144,12 +178,17 @@ func (p *Program) wanted(file *descriptorpb.FileDescriptorProto) bool {
 	return slices.Contains(p.names(), file.GetName())
 }
 
-// checkOutputs reports files that would be generated as one.
+// checkOutputs reports files that would be generated as one, or outside of the
+// output directory.
 func (p *Program) checkOutputs(plugin *protogen.Plugin) error {
 	var problems []problem
 	first := make(map[string]*protogen.File) // by the generated file's name
 	for _, file := range plugin.Files {
 		if !file.Generate {
+			continue
+		}
+		if problem := p.checkPlace(file); problem != "" {
+			problems = append(problems, problemIn(file.Proto, problem, optionsField, goPackageField))
 			continue
 		}
 		for _, output := range outputs(file) {
@@ -158,7 +197,7 @@ func (p *Program) checkOutputs(plugin *protogen.Plugin) error {
 				first[output] = file
 				continue
 			}
-			problems = append(problems, problemAt(file.Proto, fmt.Sprintf("code would be written to %s, as that of %s",
+			problems = append(problems, problemIn(file.Proto, fmt.Sprintf("code would be written to %s, as that of %s",
 				output, p.sources.path(earlier.Desc.Path())), optionsField, goPackageField))
 			break
 		}
@@ -166,11 +205,24 @@ func (p *Program) checkOutputs(plugin *protogen.Plugin) error {
 	return p.sources.failure(problems)
 }
 
+// checkPlace returns what is wrong with the directory that a file's code goes to, by
+// its import path, or "".
+func (p *Program) checkPlace(file *protogen.File) string {
+	name := outputs(file)[0]
+	if p.opts.Module != "" && !strings.HasPrefix(name, p.opts.Module+"/") {
+		return fmt.Sprintf("code would be written to %s, which does not lie in the module %s", name, p.opts.Module)
+	}
+	if !filepath.IsLocal(filepath.FromSlash(strings.TrimPrefix(name, "/"))) {
+		return fmt.Sprintf("code would be written to %s, which does not lie below the output directory", name)
+	}
+	return ""
+}
+
 // outputs returns the names of what may be generated for a file.
 func outputs(file *protogen.File) []string {
 	names := []string{file.GeneratedFilenamePrefix + ".pb.go"}
 	if len(file.Services) > 0 {
-		names = append(names, file.GeneratedFilenamePrefix+"_ttrpc.pb.go")
+		names = append(names, file.GeneratedFilenamePrefix+stubgen.Suffix)
 	}
 	return names
 }
@@ -184,9 +236,9 @@ const (
 	goPackageField  = 11
 )
 
-// problemAt returns a problem at a place of a file, or at its start if it has no
-// such place.
-func problemAt(file *descriptorpb.FileDescriptorProto, text string, where ...int32) problem {
+// problemIn returns a problem at a place of a file, or at its start if what is
+// wrong is that it has no such place.
+func problemIn(file *descriptorpb.FileDescriptorProto, text string, where ...int32) problem {
 	for _, location := range file.GetSourceCodeInfo().GetLocation() {
 		if slices.Equal(location.GetPath(), where) {
 			return problem{file.GetName(), int(location.GetSpan()[0]) + 1, int(location.GetSpan()[1]) + 1, text}

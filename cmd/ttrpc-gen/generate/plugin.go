@@ -45,7 +45,7 @@ func (p *Program) parameters() []string {
 func (p *Program) runPlugin(generate func(*protogen.Plugin) error) ([]File, error) {
 	plugin, err := protogen.Options{}.New(p.Request(p.parameters()...))
 	if err != nil {
-		return nil, oneLine(err)
+		return nil, p.sources.inFile(oneLine(err))
 	}
 	if err := p.checkOutputs(plugin); err != nil {
 		return nil, err
@@ -59,7 +59,8 @@ func (p *Program) runPlugin(generate func(*protogen.Plugin) error) ([]File, erro
 	}
 	files := make([]File, 0, len(response.GetFile()))
 	for _, file := range response.GetFile() {
-		files = append(files, File{Name: file.GetName(), Content: []byte(file.GetContent())})
+		// protoc takes a path from the root as one from the output directory.
+		files = append(files, File{Name: strings.TrimPrefix(file.GetName(), "/"), Content: []byte(file.GetContent())})
 	}
 	return files, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/bufbuild/protocompile/reporter"
@@ -69,6 +70,17 @@ func (s *sources) inPlace(text string) string {
 // inPlaces does so for an error whose lines are problems.
 func (s *sources) inPlaces(err error) error {
 	return errors.New(s.inPlace(err.Error()))
+}
+
+// inFile puts the path of a file before an error that mentions it in quotes, by the
+// name under which it is imported.
+func (s *sources) inFile(err error) error {
+	for _, name := range s.names {
+		if strings.Contains(err.Error(), strconv.Quote(name)) {
+			return fmt.Errorf("%s: %w", s.path(name), err)
+		}
+	}
+	return err
 }
 
 // oneLine returns an error whose text is on one line.

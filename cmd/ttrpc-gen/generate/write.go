@@ -21,7 +21,7 @@ import (
 //
 // A file that has the right content already is left alone, with its time of
 // modification. One that is replaced keeps its permissions; a symbolic link
-// stays, and what it leads to is replaced.
+// stays, and what it leads to is replaced; one that leads to nothing is an error.
 func Write(out string, files []File) error {
 	return write(out, files, os.Rename)
 }
@@ -43,6 +43,8 @@ func write(out string, files []File, rename func(from, to string) error) error {
 func checkDirectory(out string) error {
 	info, err := os.Stat(out)
 	switch {
+	case out == "":
+		return errors.New("no output directory given")
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: the output directory does not exist", out)
 	case err != nil:
@@ -77,8 +79,11 @@ func (t *transaction) stageAll(out string, files []File) error {
 			return fmt.Errorf("%s: does not lie below the output directory", file.Name)
 		}
 		final := filepath.Join(out, name)
-		if target, err := filepath.EvalSymlinks(final); err == nil {
+		target, err := filepath.EvalSymlinks(final)
+		if err == nil {
 			final = target
+		} else if link, _ := os.Readlink(final); link != "" {
+			return fmt.Errorf("%s: is a symbolic link to %s, which cannot be followed: %w", final, link, cause(err))
 		}
 		if seen[final] {
 			return fmt.Errorf("%s: written twice", final)
@@ -137,6 +142,9 @@ func (t *transaction) makeDirectory(dir string) error {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o777); err != nil {
+		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
+			return nil // another process has just made it
+		}
 		return err
 	}
 	t.made = append(t.made, dir)

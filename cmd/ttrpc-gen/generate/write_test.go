@@ -86,6 +86,10 @@ func TestWriteFollowsLinks(t *testing.T) {
 	require.NoError(t, generate.Write(dir, []generate.File{{Name: "a.go", Content: []byte("new")}}))
 	requireTree(t, dir, map[string]string{"a.go": "new", "real/a.go": "new"})
 
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling.go")))
+	require.ErrorContains(t, generate.Write(dir, []generate.File{{Name: "dangling.go"}}),
+		filepath.Join(dir, "dangling.go")+": is a symbolic link to nowhere, which cannot be followed: ")
+
 	require.EqualError(t, generate.Write(dir, []generate.File{{Name: "a.go"}, {Name: "real/a.go"}}),
 		filepath.Join(dir, "real", "a.go")+": written twice")
 }
@@ -112,6 +116,24 @@ func TestWriteChangesNothingIfOneFileCannotBeWritten(t *testing.T) {
 				require.NoDirExists(t, filepath.Join(dir, "new"))
 			}
 		})
+	}
+}
+
+// Several may need the same directory at once, as they do under make -j.
+func TestWritesAtOnce(t *testing.T) {
+	for range 20 {
+		dir := t.TempDir()
+		written := make(chan error)
+		names := []string{"a/b/c/one.go", "a/b/c/two.go", "a/b/d/three.go"}
+		for _, name := range names {
+			go func() { written <- generate.Write(dir, []generate.File{{Name: name, Content: []byte(name)}}) }()
+		}
+		want := make(map[string]string)
+		for _, name := range names {
+			want[name] = name
+			require.NoError(t, <-written)
+		}
+		requireTree(t, dir, want)
 	}
 }
 

@@ -44,8 +44,8 @@ type CallsService interface {
 }
 
 // UnimplementedCallsService answers every call to ttrpc.integration.stubs.Calls with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a CallsService when the
-// service gets more methods.
+// A type that embeds it remains a CallsService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedCallsService struct{}
 
 func (UnimplementedCallsService) Unary(context.Context, *Text) (*Text, error) {
@@ -361,6 +361,10 @@ func (x *ttrpcCalls_StreamFailsClient) Recv() (*Text, error) {
 }
 
 // The full names of the methods of ttrpc.integration.stubs.Snake_cased, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	SnakeCased_SnakeCase_FullMethodName    = "/ttrpc.integration.stubs.Snake_cased/snake_case"
 	SnakeCased_Lower_FullMethodName        = "/ttrpc.integration.stubs.Snake_cased/lower"
@@ -379,8 +383,8 @@ type SnakeCasedService interface {
 }
 
 // UnimplementedSnakeCasedService answers every call to ttrpc.integration.stubs.Snake_cased with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a SnakeCasedService when the
-// service gets more methods.
+// A type that embeds it remains a SnakeCasedService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedSnakeCasedService struct{}
 
 func (UnimplementedSnakeCasedService) SnakeCase(context.Context, *Text) (*Text, error) {
@@ -635,8 +639,8 @@ type UnaryService interface {
 }
 
 // UnimplementedUnaryService answers every call to ttrpc.integration.stubs.Unary with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a UnaryService when the
-// service gets more methods.
+// A type that embeds it remains a UnaryService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedUnaryService struct{}
 
 func (UnimplementedUnaryService) Do(context.Context, *Text) (*Text, error) {

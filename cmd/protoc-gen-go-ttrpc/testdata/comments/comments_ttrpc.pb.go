@@ -62,8 +62,8 @@ type OddService interface {
 }
 
 // UnimplementedOddService answers every call to ttrpc.testdata.comments.Odd with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a OddService when the
-// service gets more methods.
+// A type that embeds it remains a OddService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedOddService struct{}
 
 func (UnimplementedOddService) Blank(context.Context, *M) (*M, error) {
@@ -256,8 +256,8 @@ type PastService interface {
 }
 
 // UnimplementedPastService answers every call to ttrpc.testdata.comments.Past with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a PastService when the
-// service gets more methods.
+// A type that embeds it remains a PastService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedPastService struct{}
 
 func (UnimplementedPastService) First(context.Context, *M) (*M, error) {

@@ -29,8 +29,8 @@ type NewService interface {
 }
 
 // UnimplementedNewService answers every call to ttrpc.testdata.edition.New with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a NewService when the
-// service gets more methods.
+// A type that embeds it remains a NewService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedNewService struct{}
 
 func (UnimplementedNewService) Do(context.Context, *Message) (*Message, error) {

@@ -38,8 +38,8 @@ type NewestService interface {
 }
 
 // UnimplementedNewestService answers every call to ttrpc.testdata.edition2024.Newest with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a NewestService when the
-// service gets more methods.
+// A type that embeds it remains a NewestService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedNewestService struct{}
 
 func (UnimplementedNewestService) Do(context.Context, *Message) (*Message, error) {

@@ -41,8 +41,8 @@ type FilesService interface {
 }
 
 // UnimplementedFilesService answers every call to ttrpc.testdata.files.Files with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a FilesService when the
-// service gets more methods.
+// A type that embeds it remains a FilesService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFilesService struct{}
 
 func (UnimplementedFilesService) Do(context.Context, *More) (*More_Inner_Innermost, error) {

@@ -27,8 +27,8 @@ type MoreFilesService interface {
 }
 
 // UnimplementedMoreFilesService answers every call to ttrpc.testdata.files.MoreFiles with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a MoreFilesService when the
-// service gets more methods.
+// A type that embeds it remains a MoreFilesService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedMoreFilesService struct{}
 
 func (UnimplementedMoreFilesService) Do(context.Context, *More) (*More_Inner, error) {

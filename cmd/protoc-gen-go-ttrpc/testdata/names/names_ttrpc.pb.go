@@ -20,6 +20,10 @@ import (
 )
 
 // The full names of the methods of ttrpc.testdata.names.type, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	Type_Func_FullMethodName   = "/ttrpc.testdata.names.type/func"
 	Type_Select_FullMethodName = "/ttrpc.testdata.names.type/Select"
@@ -36,8 +40,8 @@ type TypeService interface {
 }
 
 // UnimplementedTypeService answers every call to ttrpc.testdata.names.type with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a TypeService when the
-// service gets more methods.
+// A type that embeds it remains a TypeService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedTypeService struct{}
 
 func (UnimplementedTypeService) Func(context.Context, *Context) (*Server, error) {
@@ -171,6 +175,10 @@ func (c *ttrpcTypeCaller) Any(ctx context.Context, req_ *Context) (*Context, err
 }
 
 // The full names of the methods of ttrpc.testdata.names.with_underscores_, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	WithUnderscores__XDoIt__FullMethodName     = "/ttrpc.testdata.names.with_underscores_/_do_it_"
 	WithUnderscores__Do_2Things_FullMethodName = "/ttrpc.testdata.names.with_underscores_/Do_2Things"
@@ -185,8 +193,8 @@ type WithUnderscores_Service interface {
 }
 
 // UnimplementedWithUnderscores_Service answers every call to ttrpc.testdata.names.with_underscores_ with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a WithUnderscores_Service when the
-// service gets more methods.
+// A type that embeds it remains a WithUnderscores_Service when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedWithUnderscores_Service struct{}
 
 func (UnimplementedWithUnderscores_Service) XDoIt_(context.Context, *Context) (*Context, error) {
@@ -310,8 +318,8 @@ type Foo_BarService interface {
 }
 
 // UnimplementedFoo_BarService answers every call to ttrpc.testdata.names.Foo_Bar with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a Foo_BarService when the
-// service gets more methods.
+// A type that embeds it remains a Foo_BarService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFoo_BarService struct{}
 
 func (UnimplementedFoo_BarService) Do(context.Context, *Context) (*Context, error) {
@@ -374,8 +382,8 @@ type FooService interface {
 }
 
 // UnimplementedFooService answers every call to ttrpc.testdata.names.Foo with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a FooService when the
-// service gets more methods.
+// A type that embeds it remains a FooService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFooService struct{}
 
 func (UnimplementedFooService) Bar(context.Context, Foo_BarServer) (*Server, error) {
@@ -678,8 +686,8 @@ type FooServiceService interface {
 }
 
 // UnimplementedFooServiceService answers every call to ttrpc.testdata.names.FooService with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a FooServiceService when the
-// service gets more methods.
+// A type that embeds it remains a FooServiceService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFooServiceService struct{}
 
 func (UnimplementedFooServiceService) Do(context.Context, *Context) (*Context, error) {
@@ -734,8 +742,8 @@ type FOOService interface {
 }
 
 // UnimplementedFOOService answers every call to ttrpc.testdata.names.FOO with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a FOOService when the
-// service gets more methods.
+// A type that embeds it remains a FOOService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFOOService struct{}
 
 func (UnimplementedFOOService) Do(context.Context, FOO_DoServer) (*Context, error) {
@@ -837,8 +845,8 @@ type ImportedService interface {
 }
 
 // UnimplementedImportedService answers every call to ttrpc.testdata.names.Imported with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a ImportedService when the
-// service gets more methods.
+// A type that embeds it remains a ImportedService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedImportedService struct{}
 
 func (UnimplementedImportedService) Unary(context.Context, *req.Item) (*req.Item, error) {

@@ -29,8 +29,8 @@ type TestdataNoPackageService interface {
 }
 
 // UnimplementedTestdataNoPackageService answers every call to TestdataNoPackage with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a TestdataNoPackageService when the
-// service gets more methods.
+// A type that embeds it remains a TestdataNoPackageService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedTestdataNoPackageService struct{}
 
 func (UnimplementedTestdataNoPackageService) Do(context.Context, *TestdataNoPackageMessage) (*TestdataNoPackageMessage, error) {

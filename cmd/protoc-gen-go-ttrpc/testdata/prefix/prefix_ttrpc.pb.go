@@ -31,8 +31,8 @@ type TTRPCTasksService interface {
 }
 
 // UnimplementedTTRPCTasksService answers every call to ttrpc.testdata.prefix.Tasks with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a TTRPCTasksService when the
-// service gets more methods.
+// A type that embeds it remains a TTRPCTasksService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedTTRPCTasksService struct{}
 
 func (UnimplementedTTRPCTasksService) Do(context.Context, *Message) (*Message, error) {
@@ -93,8 +93,8 @@ type TTRPCEventsService interface {
 }
 
 // UnimplementedTTRPCEventsService answers every call to ttrpc.testdata.prefix.Events with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a TTRPCEventsService when the
-// service gets more methods.
+// A type that embeds it remains a TTRPCEventsService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedTTRPCEventsService struct{}
 
 func (UnimplementedTTRPCEventsService) Publish(context.Context, TTRPCEvents_PublishServer) (*Message, error) {

@@ -31,8 +31,8 @@ type OldService interface {
 }
 
 // UnimplementedOldService answers every call to ttrpc.testdata.proto2.Old with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a OldService when the
-// service gets more methods.
+// A type that embeds it remains a OldService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedOldService struct{}
 
 func (UnimplementedOldService) Do(context.Context, *Message) (*Message, error) {

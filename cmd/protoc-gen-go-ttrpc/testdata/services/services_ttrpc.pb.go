@@ -29,8 +29,8 @@ type ClientService interface {
 }
 
 // UnimplementedClientService answers every call to ttrpc.testdata.services.Client with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a ClientService when the
-// service gets more methods.
+// A type that embeds it remains a ClientService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedClientService struct{}
 
 func (UnimplementedClientService) Server(context.Context, Client_ServerServer) (*M, error) {
@@ -124,8 +124,8 @@ type ServerService interface {
 }
 
 // UnimplementedServerService answers every call to ttrpc.testdata.services.Server with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a ServerService when the
-// service gets more methods.
+// A type that embeds it remains a ServerService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedServerService struct{}
 
 func (UnimplementedServerService) Client(context.Context, *M, Server_ClientServer) error {
@@ -210,8 +210,8 @@ type ServiceService interface {
 }
 
 // UnimplementedServiceService answers every call to ttrpc.testdata.services.Service with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a ServiceService when the
-// service gets more methods.
+// A type that embeds it remains a ServiceService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedServiceService struct{}
 
 func (UnimplementedServiceService) Service(context.Context, *M) (*M, error) {
@@ -264,8 +264,8 @@ type ContextService interface {
 }
 
 // UnimplementedContextService answers every call to ttrpc.testdata.services.Context with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a ContextService when the
-// service gets more methods.
+// A type that embeds it remains a ContextService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedContextService struct{}
 
 func (UnimplementedContextService) Context(context.Context, *M) (*M, error) {
@@ -318,8 +318,8 @@ type UnimplementedService interface {
 }
 
 // UnimplementedUnimplementedService answers every call to ttrpc.testdata.services.Unimplemented with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a UnimplementedService when the
-// service gets more methods.
+// A type that embeds it remains a UnimplementedService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedUnimplementedService struct{}
 
 func (UnimplementedUnimplementedService) Unimplemented(context.Context, *M) (*M, error) {
@@ -376,8 +376,8 @@ type UnimplementedFooService interface {
 }
 
 // UnimplementedUnimplementedFooService answers every call to ttrpc.testdata.services.UnimplementedFoo with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a UnimplementedFooService when the
-// service gets more methods.
+// A type that embeds it remains a UnimplementedFooService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedUnimplementedFooService struct{}
 
 func (UnimplementedUnimplementedFooService) Do(context.Context, *M) (*M, error) {
@@ -434,8 +434,8 @@ type FooService interface {
 }
 
 // UnimplementedFooService_ answers every call to ttrpc.testdata.services.Foo with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a FooService when the
-// service gets more methods.
+// A type that embeds it remains a FooService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFooService_ struct{}
 
 func (UnimplementedFooService_) Do(context.Context, *M) (*M, error) {
@@ -511,8 +511,8 @@ type Foo_BarService interface {
 }
 
 // UnimplementedFoo_BarService answers every call to ttrpc.testdata.services.Foo_Bar with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a Foo_BarService when the
-// service gets more methods.
+// A type that embeds it remains a Foo_BarService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFoo_BarService struct{}
 
 func (UnimplementedFoo_BarService) Do(context.Context, *M) (*M, error) {

@@ -64,8 +64,8 @@ type ShapesService interface {
 }
 
 // UnimplementedShapesService answers every call to ttrpc.testdata.shapes.Shapes with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a ShapesService when the
-// service gets more methods.
+// A type that embeds it remains a ShapesService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedShapesService struct{}
 
 func (UnimplementedShapesService) Unary(context.Context, *Item) (*Item, error) {
@@ -504,6 +504,10 @@ func (c *ttrpcShapesCaller) Old(ctx context.Context, req *Item) (*status.Status,
 }
 
 // The full names of the methods of ttrpc.testdata.shapes.Cases, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	Cases_SnakeCase_FullMethodName    = "/ttrpc.testdata.shapes.Cases/snake_case"
 	Cases_Lower_FullMethodName        = "/ttrpc.testdata.shapes.Cases/lower"
@@ -524,8 +528,8 @@ type CasesService interface {
 }
 
 // UnimplementedCasesService answers every call to ttrpc.testdata.shapes.Cases with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a CasesService when the
-// service gets more methods.
+// A type that embeds it remains a CasesService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedCasesService struct{}
 
 func (UnimplementedCasesService) SnakeCase(context.Context, *Item) (*Item, error) {
@@ -781,8 +785,8 @@ type UnaryService interface {
 }
 
 // UnimplementedUnaryService answers every call to ttrpc.testdata.shapes.Unary with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a UnaryService when the
-// service gets more methods.
+// A type that embeds it remains a UnaryService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedUnaryService struct{}
 
 func (UnimplementedUnaryService) Do(context.Context, *Item) (*Item, error) {
@@ -831,8 +835,8 @@ type EmptyService interface {
 }
 
 // UnimplementedEmptyService answers every call to ttrpc.testdata.shapes.Empty with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a EmptyService when the
-// service gets more methods.
+// A type that embeds it remains a EmptyService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedEmptyService struct{}
 
 // RegisterEmptyService makes srv answer the calls to ttrpc.testdata.shapes.Empty with svc.
@@ -859,8 +863,8 @@ type OldServiceService interface {
 }
 
 // UnimplementedOldServiceService answers every call to ttrpc.testdata.shapes.old_service with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a OldServiceService when the
-// service gets more methods.
+// A type that embeds it remains a OldServiceService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedOldServiceService struct{}
 
 func (UnimplementedOldServiceService) Do(context.Context, *Item) (*Item, error) {

@@ -10,12 +10,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/containerd/ttrpc"
+	"github.com/containerd/ttrpc/internal/stubgen/stubtest"
 	"github.com/gogo/protobuf/types"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
@@ -37,28 +36,6 @@ import (
 	"github.com/containerd/ttrpc/cmd/protoc-gen-gogottrpc/testdata/wellknown"
 )
 
-// connect starts a server and returns a client of it.
-func connect(t *testing.T, register func(*ttrpc.Server)) *ttrpc.Client {
-	t.Helper()
-	server, err := ttrpc.NewServer()
-	require.NoError(t, err)
-	register(server)
-	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	require.NoError(t, err)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(context.Background(), listener) }()
-	t.Cleanup(func() {
-		require.NoError(t, server.Close())
-		require.ErrorIs(t, <-served, ttrpc.ErrServerClosed)
-	})
-
-	conn, err := net.Dial("unix", listener.Addr().String())
-	require.NoError(t, err)
-	client := ttrpc.NewClient(conn)
-	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	return client
-}
-
 // A side is stubs and the messages that they were generated for: the same .proto
 // files, by gogo's generator or by that of google.golang.org/protobuf.
 type side struct {
@@ -79,7 +56,7 @@ func TestStubs(t *testing.T) {
 	for _, clients := range sides {
 		for _, servers := range sides {
 			t.Run("client "+clients.name+", server "+servers.name, func(t *testing.T) {
-				client := connect(t, servers.register)
+				client := stubtest.Connect(t, servers.register)
 				t.Run("unary", func(t *testing.T) { clients.unary(t, client) })
 				t.Run("streams", func(t *testing.T) { clients.streams(t, client) })
 			})
@@ -485,7 +462,7 @@ func exchange[M any](t *testing.T, stream interface {
 // A client may know a method by the name in the .proto file or, where that
 // begins with a small letter or the method has a stream, by the name in CamelCase.
 func TestServerAnswersToBothNames(t *testing.T) {
-	client := connect(t, registerGogo)
+	client := stubtest.Connect(t, registerGogo)
 	for _, method := range []string{"Snake_case", "snake_case_", "SnakeCase_", "lower", "Lower"} {
 		resp := new(shapes.Item)
 		require.NoError(t, client.Call(t.Context(), "ttrpc.testdata.gogo.Cases", method, gogoItem(), resp), method)
@@ -512,7 +489,7 @@ func (proto2Old) Follow(_ context.Context, m *proto2.Message, stream proto2.Old_
 }
 
 func TestProto2(t *testing.T) {
-	client := proto2.NewOldClient(connect(t, func(s *ttrpc.Server) { proto2.RegisterOldService(s, proto2Old{}) }))
+	client := proto2.NewOldClient(stubtest.Connect(t, func(s *ttrpc.Server) { proto2.RegisterOldService(s, proto2Old{}) }))
 	resp, err := client.Do(t.Context(), &proto2.Message{Name: new(string)})
 	require.NoError(t, err)
 	require.NotNil(t, resp.Name)
@@ -540,7 +517,7 @@ func (wellKnown) Nothing(_ context.Context, stream wellknown.WellKnown_NothingSe
 
 // Without M<file>, well-known types are those of google.golang.org/protobuf.
 func TestWellKnownTypes(t *testing.T) {
-	client := wellknown.NewWellKnownClient(connect(t, func(s *ttrpc.Server) { wellknown.RegisterWellKnownService(s, wellKnown{}) }))
+	client := wellknown.NewWellKnownClient(stubtest.Connect(t, func(s *ttrpc.Server) { wellknown.RegisterWellKnownService(s, wellKnown{}) }))
 	resp, err := client.Length(t.Context(), wrapperspb.String("four"))
 	require.NoError(t, err)
 	require.EqualValues(t, 4, resp.GetValue())
@@ -572,7 +549,7 @@ func (foo) Call(context.Context, *endings.Client) (*endings.Server, error) {
 
 // The messages have no methods to encode themselves here.
 func TestNames(t *testing.T) {
-	client := connect(t, func(s *ttrpc.Server) {
+	client := stubtest.Connect(t, func(s *ttrpc.Server) {
 		names.RegisterImportedService(s, imported{})
 		names.RegistertypeService(s, &names.UnimplementedtypeService{})
 		endings.RegisterFooService(s, foo{})

@@ -122,6 +122,10 @@ var fileDescriptor_839239c165363857 = []byte{
 // Services by ttrpc v1.3.0.
 
 // The full names of the methods of ttrpc.testdata.gogo.endings.with_underscores_, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	with_underscores__XDoIt__FullMethodName     = "/ttrpc.testdata.gogo.endings.with_underscores_/_do_it_"
 	with_underscores__Do_2Things_FullMethodName = "/ttrpc.testdata.gogo.endings.with_underscores_/Do_2Things"
@@ -134,8 +138,8 @@ type with_underscores_Service interface {
 }
 
 // Unimplementedwith_underscores_Service answers every call to ttrpc.testdata.gogo.endings.with_underscores_ with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a with_underscores_Service when the
-// service gets more methods.
+// A type that embeds it remains a with_underscores_Service when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type Unimplementedwith_underscores_Service struct{}
 
 func (Unimplementedwith_underscores_Service) XDoIt_(context.Context, *Client) (*Client, error) {
@@ -257,8 +261,8 @@ type FooServiceService interface {
 }
 
 // UnimplementedFooServiceService answers every call to ttrpc.testdata.gogo.endings.FooService with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a FooServiceService when the
-// service gets more methods.
+// A type that embeds it remains a FooServiceService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFooServiceService struct{}
 
 func (UnimplementedFooServiceService) Do(context.Context, *Client) (*Client, error) {
@@ -319,8 +323,8 @@ type FooService interface {
 }
 
 // UnimplementedFooService answers every call to ttrpc.testdata.gogo.endings.Foo with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a FooService when the
-// service gets more methods.
+// A type that embeds it remains a FooService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedFooService struct{}
 
 func (UnimplementedFooService) Send(context.Context, Foo_SendServer) error {

@@ -178,8 +178,8 @@ type ImportedService interface {
 }
 
 // UnimplementedImportedService_ answers every call to ttrpc.testdata.gogo.names.Imported with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a ImportedService when the
-// service gets more methods.
+// A type that embeds it remains a ImportedService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedImportedService_ struct{}
 
 func (UnimplementedImportedService_) Codes(context1.Context, *codes.Message) (*context.Own, error) {
@@ -311,6 +311,10 @@ func (x *ttrpcImported_TTRPCClient) Recv() (*status.Message, error) {
 }
 
 // The full names of the methods of ttrpc.testdata.gogo.names.type, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	type_Func_FullMethodName   = "/ttrpc.testdata.gogo.names.type/func"
 	type_Select_FullMethodName = "/ttrpc.testdata.gogo.names.type/Select"
@@ -327,8 +331,8 @@ type typeService interface {
 }
 
 // UnimplementedtypeService answers every call to ttrpc.testdata.gogo.names.type with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a typeService when the
-// service gets more methods.
+// A type that embeds it remains a typeService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedtypeService struct{}
 
 func (UnimplementedtypeService) Func(context1.Context, *Struct) (*Struct, error) {
@@ -462,6 +466,10 @@ func (c *ttrpctypeCaller) Any(ctx context1.Context, req *Struct) (*Struct, error
 }
 
 // The full names of the methods of ttrpc.testdata.gogo.names.func, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	func_Type_FullMethodName = "/ttrpc.testdata.gogo.names.func/type"
 )
@@ -472,8 +480,8 @@ type funcService interface {
 }
 
 // UnimplementedfuncService answers every call to ttrpc.testdata.gogo.names.func with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a funcService when the
-// service gets more methods.
+// A type that embeds it remains a funcService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedfuncService struct{}
 
 func (UnimplementedfuncService) Type(context1.Context, *Struct) (*Struct, error) {

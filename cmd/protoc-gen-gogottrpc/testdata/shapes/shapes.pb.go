@@ -969,8 +969,8 @@ type PlainService interface {
 }
 
 // UnimplementedPlainService answers every call to ttrpc.testdata.gogo.Plain with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a PlainService when the
-// service gets more methods.
+// A type that embeds it remains a PlainService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedPlainService struct{}
 
 func (UnimplementedPlainService) Echo(context.Context, *Item) (*Item, error) {
@@ -1097,6 +1097,10 @@ func (c *ttrpcPlainCaller) Old(ctx context.Context, req *Item) (*Item, error) {
 }
 
 // The full names of the methods of ttrpc.testdata.gogo.Cases, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	Cases_Snake_case_FullMethodName = "/ttrpc.testdata.gogo.Cases/Snake_case"
 	Cases_SnakeCase__FullMethodName = "/ttrpc.testdata.gogo.Cases/snake_case_"
@@ -1113,8 +1117,8 @@ type CasesService interface {
 }
 
 // UnimplementedCasesService answers every call to ttrpc.testdata.gogo.Cases with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a CasesService when the
-// service gets more methods.
+// A type that embeds it remains a CasesService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedCasesService struct{}
 
 func (UnimplementedCasesService) Snake_case(context.Context, *Item) (*Item, error) {
@@ -1209,8 +1213,8 @@ type EmptyService interface {
 }
 
 // UnimplementedEmptyService answers every call to ttrpc.testdata.gogo.Empty with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a EmptyService when the
-// service gets more methods.
+// A type that embeds it remains a EmptyService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedEmptyService struct{}
 
 // RegisterEmptyService makes srv answer the calls to ttrpc.testdata.gogo.Empty with svc.

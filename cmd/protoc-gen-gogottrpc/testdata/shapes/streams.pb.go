@@ -57,6 +57,10 @@ var fileDescriptor_3633ccca09560fb3 = []byte{
 // Services by ttrpc v1.3.0.
 
 // The full names of the methods of ttrpc.testdata.gogo.Streams, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	Streams_Unary_FullMethodName                 = "/ttrpc.testdata.gogo.Streams/Unary"
 	Streams_ClientStream_FullMethodName          = "/ttrpc.testdata.gogo.Streams/ClientStream"
@@ -84,8 +88,8 @@ type StreamsService interface {
 }
 
 // UnimplementedStreamsService answers every call to ttrpc.testdata.gogo.Streams with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a StreamsService when the
-// service gets more methods.
+// A type that embeds it remains a StreamsService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedStreamsService struct{}
 
 func (UnimplementedStreamsService) Unary(context.Context, *Item) (*Item, error) {

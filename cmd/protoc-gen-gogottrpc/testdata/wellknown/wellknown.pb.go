@@ -66,8 +66,8 @@ type WellKnownService interface {
 }
 
 // UnimplementedWellKnownService answers every call to ttrpc.testdata.gogo.wellknown.WellKnown with the code Unimplemented.
-// A type that embeds it, not a pointer to it, remains a WellKnownService when the
-// service gets more methods.
+// A type that embeds it remains a WellKnownService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedWellKnownService struct{}
 
 func (UnimplementedWellKnownService) Length(context.Context, *wrapperspb.StringValue) (*wrapperspb.Int32Value, error) {

@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The ttrpc Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Protos generates the code for all .proto files of this repository, those that
-// protos.txt lists. It runs in the directory of the module ttrpc-gen:
+// Protos generates the code for the .proto files of this repository that
+// protos.txt lists; the other ones are there to try generators with. It runs in the directory of the module ttrpc-gen:
 //
 //	go run ./internal/protos          # write the files
 //	go run ./internal/protos -check   # only tell which differ

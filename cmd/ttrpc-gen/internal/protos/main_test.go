@@ -4,8 +4,11 @@
 package main
 
 import (
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/containerd/ttrpc/cmd/ttrpc-gen/generate"
@@ -15,6 +18,26 @@ import (
 // The repository's generated files are current. make protos makes them so.
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	require.NoError(t, run(filepath.Join("..", "..", "..", ".."), true))
+}
+
+// Of every .proto file of the repository it is known how its code is generated. See
+// protos.txt.
+func TestEveryProtoFileIsListed(t *testing.T) {
+	elsewhere := regexp.MustCompile(`^(cmd/protoc-gen-gogottrpc/testdata|integration/generators/testdata|integration/rust)/`)
+	entries, err := parse(protosTxt)
+	require.NoError(t, err)
+	var listed, found []string
+	for _, e := range entries {
+		listed = append(listed, e.proto)
+	}
+	root := os.DirFS(filepath.Join("..", "..", "..", ".."))
+	require.NoError(t, fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() && path.Ext(name) == ".proto" && !elsewhere.MatchString(name) {
+			found = append(found, name)
+		}
+		return err
+	}))
+	require.ElementsMatch(t, listed, found)
 }
 
 func TestCompareNamesFilesThatDiffer(t *testing.T) {

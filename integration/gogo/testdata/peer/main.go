@@ -42,10 +42,12 @@ func main() {
 	}
 }
 
-// What stubs for streams add, where there are such stubs.
+// What stubs for streams add, where there are such stubs: a service, and the calls
+// of its methods that have messages of google.golang.org/protobuf or of gogo.
 var (
-	registerStreams = func(*ttrpc.Server) {}
-	streamCalls     = func(context.Context, *ttrpc.Client, string) []call { return nil }
+	registerStreams   = func(*ttrpc.Server) {}
+	googleStreamCalls = func(context.Context, *ttrpc.Client) []call { return nil }
+	gogoStreamCalls   = func(context.Context, *ttrpc.Client) []call { return nil }
 )
 
 // serve serves on a socket until the standard input ends.
@@ -112,9 +114,9 @@ func callAll(socket string, kinds []string) error {
 
 	var counts []string
 	for _, kind := range kinds {
-		calls := unaryCalls(ctx, shapes.NewPlainClient(client), kind)
+		calls := callsOf(ctx, client, kind)
 		if len(calls) == 0 {
-			calls = streamCalls(ctx, client, kind)
+			return fmt.Errorf("there are no calls of the kind %q", kind)
 		}
 		for _, call := range calls {
 			if err := call.check(); err != nil {
@@ -139,18 +141,29 @@ func (c call) check() error {
 	return nil
 }
 
-// unaryCalls returns the calls of unary methods that have messages of a kind.
-func unaryCalls(ctx context.Context, client shapes.PlainService, kind string) []call {
+// callsOf returns the calls of a kind.
+func callsOf(ctx context.Context, client *ttrpc.Client, kind string) []call {
 	switch kind {
 	case "google":
-		return []call{{"Nothing", func() (any, error) {
-			_, err := client.Nothing(ctx, &emptypb.Empty{})
-			return nil, err
-		}, nil}}
+		return googleCalls(ctx, shapes.NewPlainClient(client))
+	case "google-streams":
+		return googleStreamCalls(ctx, client)
 	case "gogo":
-		return gogoCalls(ctx, client)
+		return gogoCalls(ctx, shapes.NewPlainClient(client))
+	case "gogo-streams":
+		return gogoStreamCalls(ctx, client)
+	default:
+		return nil
 	}
-	return nil
+}
+
+// googleCalls returns the calls of unary methods with messages of
+// google.golang.org/protobuf.
+func googleCalls(ctx context.Context, client shapes.PlainService) []call {
+	return []call{{"Nothing", func() (any, error) {
+		_, err := client.Nothing(ctx, &emptypb.Empty{})
+		return nil, err
+	}, nil}}
 }
 
 // gogoCalls returns the calls of unary methods with messages of gogo.

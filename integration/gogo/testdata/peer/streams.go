@@ -19,7 +19,8 @@ import (
 
 func init() {
 	registerStreams = func(server *ttrpc.Server) { shapes.RegisterStreamsService(server, streams{}) }
-	streamCalls = callStreams
+	googleStreamCalls = callGoogleStreams
+	gogoStreamCalls = callGogoStreams
 }
 
 // streams is the service whose methods have streams.
@@ -71,13 +72,10 @@ func (streams) ServerStreamOfNothing(_ context.Context, m *emptypb.Empty, stream
 	return stream.Send(m)
 }
 
-// callStreams returns the calls of methods with streams that have messages of a
-// kind.
-func callStreams(ctx context.Context, connection *ttrpc.Client, kind string) []call {
+// callGogoStreams returns the calls of methods with streams that have messages of
+// gogo.
+func callGogoStreams(ctx context.Context, connection *ttrpc.Client) []call {
 	client := shapes.NewStreamsClient(connection)
-	if kind == "google-streams" {
-		return callGoogleStreams(ctx, client)
-	}
 	return []call{
 		{"ClientStream", func() (any, error) {
 			stream, err := client.ClientStream(ctx)
@@ -106,7 +104,8 @@ func callStreams(ctx context.Context, connection *ttrpc.Client, kind string) []c
 }
 
 // callGoogleStreams does that for messages of google.golang.org/protobuf.
-func callGoogleStreams(ctx context.Context, client shapes.StreamsClient) []call {
+func callGoogleStreams(ctx context.Context, connection *ttrpc.Client) []call {
+	client := shapes.NewStreamsClient(connection)
 	return []call{
 		{"ServerStreamOfNothing", func() (any, error) {
 			stream, err := client.ServerStreamOfNothing(ctx, &emptypb.Empty{})

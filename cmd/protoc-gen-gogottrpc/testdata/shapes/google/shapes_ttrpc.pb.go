@@ -49,7 +49,8 @@ type PlainService interface {
 }
 
 // UnimplementedPlainService answers every call to ttrpc.testdata.gogo.Plain with the code Unimplemented.
-// A type that embeds it remains a PlainService when the service gets more methods.
+// A type that embeds it remains a PlainService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedPlainService struct{}
 
 func (UnimplementedPlainService) Echo(context.Context, *Item) (*Item, error) {
@@ -89,7 +90,7 @@ func RegisterPlainService(srv *ttrpc.Server, svc PlainService) {
 // ttrpcPlainHandlers decode the requests of ttrpc.testdata.gogo.Plain.
 type ttrpcPlainHandlers struct{ service PlainService }
 
-func (h ttrpcPlainHandlers) Echo(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Echo(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func (h ttrpcPlainHandlers) Echo(ctx context.Context, unmarshal func(any) error)
 	return h.service.Echo(ctx, req)
 }
 
-func (h ttrpcPlainHandlers) Part(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Part(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func (h ttrpcPlainHandlers) Part(ctx context.Context, unmarshal func(any) error)
 	return h.service.Part(ctx, req)
 }
 
-func (h ttrpcPlainHandlers) Pass(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Pass(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Small)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func (h ttrpcPlainHandlers) Pass(ctx context.Context, unmarshal func(any) error)
 	return h.service.Pass(ctx, req)
 }
 
-func (h ttrpcPlainHandlers) Nothing(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Nothing(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(emptypb.Empty)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -121,7 +122,7 @@ func (h ttrpcPlainHandlers) Nothing(ctx context.Context, unmarshal func(any) err
 	return h.service.Nothing(ctx, req)
 }
 
-func (h ttrpcPlainHandlers) Old(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcPlainHandlers) Old(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -176,6 +177,10 @@ func (c *ttrpcPlainCaller) Old(ctx context.Context, req *Item) (*Item, error) {
 }
 
 // The full names of the methods of ttrpc.testdata.gogo.Cases, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	Cases_SnakeCase_FullMethodName  = "/ttrpc.testdata.gogo.Cases/Snake_case"
 	Cases_SnakeCase__FullMethodName = "/ttrpc.testdata.gogo.Cases/snake_case_"
@@ -192,7 +197,8 @@ type CasesService interface {
 }
 
 // UnimplementedCasesService answers every call to ttrpc.testdata.gogo.Cases with the code Unimplemented.
-// A type that embeds it remains a CasesService when the service gets more methods.
+// A type that embeds it remains a CasesService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedCasesService struct{}
 
 func (UnimplementedCasesService) SnakeCase(context.Context, *Item) (*Item, error) {
@@ -225,7 +231,7 @@ func RegisterCasesService(srv *ttrpc.Server, svc CasesService) {
 // ttrpcCasesHandlers decode the requests of ttrpc.testdata.gogo.Cases.
 type ttrpcCasesHandlers struct{ service CasesService }
 
-func (h ttrpcCasesHandlers) SnakeCase(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcCasesHandlers) SnakeCase(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -233,7 +239,7 @@ func (h ttrpcCasesHandlers) SnakeCase(ctx context.Context, unmarshal func(any) e
 	return h.service.SnakeCase(ctx, req)
 }
 
-func (h ttrpcCasesHandlers) SnakeCase_(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcCasesHandlers) SnakeCase_(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -241,7 +247,7 @@ func (h ttrpcCasesHandlers) SnakeCase_(ctx context.Context, unmarshal func(any) 
 	return h.service.SnakeCase_(ctx, req)
 }
 
-func (h ttrpcCasesHandlers) Lower(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcCasesHandlers) Lower(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -288,7 +294,8 @@ type EmptyService interface {
 }
 
 // UnimplementedEmptyService answers every call to ttrpc.testdata.gogo.Empty with the code Unimplemented.
-// A type that embeds it remains a EmptyService when the service gets more methods.
+// A type that embeds it remains a EmptyService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedEmptyService struct{}
 
 // RegisterEmptyService makes srv answer the calls to ttrpc.testdata.gogo.Empty with svc.

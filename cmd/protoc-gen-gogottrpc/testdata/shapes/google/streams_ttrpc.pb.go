@@ -20,6 +20,10 @@ import (
 )
 
 // The full names of the methods of ttrpc.testdata.gogo.Streams, as interceptors see them.
+//
+// A method that has another name in the .proto file than in Go can be called by
+// either. A server tells interceptors the one that is here; if it is linked with
+// ttrpc v1.2, it tells them the one that the client has used.
 const (
 	Streams_Unary_FullMethodName                 = "/ttrpc.testdata.gogo.Streams/Unary"
 	Streams_ClientStream_FullMethodName          = "/ttrpc.testdata.gogo.Streams/ClientStream"
@@ -47,7 +51,8 @@ type StreamsService interface {
 }
 
 // UnimplementedStreamsService answers every call to ttrpc.testdata.gogo.Streams with the code Unimplemented.
-// A type that embeds it remains a StreamsService when the service gets more methods.
+// A type that embeds it remains a StreamsService when the service gets more
+// methods. Embed it by value: through a nil pointer its methods panic.
 type UnimplementedStreamsService struct{}
 
 func (UnimplementedStreamsService) Unary(context.Context, *Item) (*Item, error) {
@@ -215,7 +220,7 @@ func RegisterStreamsService(srv *ttrpc.Server, svc StreamsService) {
 // ttrpcStreamsHandlers decode the requests of ttrpc.testdata.gogo.Streams.
 type ttrpcStreamsHandlers struct{ service StreamsService }
 
-func (h ttrpcStreamsHandlers) Unary(ctx context.Context, unmarshal func(any) error) (any, error) {
+func (h ttrpcStreamsHandlers) Unary(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
 	req := new(Item)
 	if err := unmarshal(req); err != nil {
 		return nil, err
@@ -223,11 +228,11 @@ func (h ttrpcStreamsHandlers) Unary(ctx context.Context, unmarshal func(any) err
 	return h.service.Unary(ctx, req)
 }
 
-func (h ttrpcStreamsHandlers) ClientStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamsHandlers) ClientStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.ClientStream(ctx, &ttrpcStreams_ClientStreamServer{stream})
 }
 
-func (h ttrpcStreamsHandlers) ServerStream(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamsHandlers) ServerStream(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(Item_Part)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -235,15 +240,15 @@ func (h ttrpcStreamsHandlers) ServerStream(ctx context.Context, stream ttrpc.Str
 	return nil, h.service.ServerStream(ctx, req, &ttrpcStreams_ServerStreamServer{stream})
 }
 
-func (h ttrpcStreamsHandlers) Bidi(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamsHandlers) Bidi(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.Bidi(ctx, &ttrpcStreams_BidiServer{stream})
 }
 
-func (h ttrpcStreamsHandlers) ClientStreamOfNothing(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamsHandlers) ClientStreamOfNothing(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return h.service.ClientStreamOfNothing(ctx, &ttrpcStreams_ClientStreamOfNothingServer{stream})
 }
 
-func (h ttrpcStreamsHandlers) ServerStreamOfNothing(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamsHandlers) ServerStreamOfNothing(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	req := new(emptypb.Empty)
 	if err := stream.RecvMsg(req); err != nil {
 		return nil, err
@@ -251,11 +256,11 @@ func (h ttrpcStreamsHandlers) ServerStreamOfNothing(ctx context.Context, stream 
 	return nil, h.service.ServerStreamOfNothing(ctx, req, &ttrpcStreams_ServerStreamOfNothingServer{stream})
 }
 
-func (h ttrpcStreamsHandlers) SnakeBidi(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamsHandlers) SnakeBidi(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.SnakeBidi(ctx, &ttrpcStreams_SnakeBidiServer{stream})
 }
 
-func (h ttrpcStreamsHandlers) SnakeBidiToo(ctx context.Context, stream ttrpc.StreamServer) (any, error) {
+func (h ttrpcStreamsHandlers) SnakeBidiToo(ctx context.Context, stream ttrpc.StreamServer) (interface{}, error) {
 	return nil, h.service.SnakeBidiToo(ctx, &ttrpcStreams_SnakeBidiTooServer{stream})
 }
 

@@ -55,9 +55,10 @@ func (s *sources) path(name string) string {
 
 // load reads and parses the files that are asked for, and all that they import.
 // The error says what is wrong with their syntax, and which imports are missing.
-func load(opts Options) (*sources, error) {
+// Files that are not in memory are read by readFile.
+func load(opts Options, readFile func(path string) ([]byte, error)) (*sources, error) {
 	s := &sources{
-		finder: finder{importPaths: opts.ImportPaths, memory: opts.Sources},
+		finder: finder{importPaths: opts.ImportPaths, memory: opts.Sources, readFile: readFile},
 		files:  make(map[string]*source),
 	}
 	if len(s.importPaths) == 0 {
@@ -218,6 +219,10 @@ func (s *source) parse(name string) []problem {
 		return nil // keep going: report as many problems as there are
 	}, nil))
 	s.syntax, _ = parser.Parse(name, bytes.NewReader(s.text), handler) // it always returns a file
+	if len(problems) > 1 {
+		// What comes of another problem, about which there is more to say.
+		problems = slices.DeleteFunc(problems, func(p problem) bool { return p.text == "syntax error: unexpected error" })
+	}
 	return problems
 }
 
