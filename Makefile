@@ -9,7 +9,7 @@
 MODULES := . cmd/ttrpc-gen
 FUZZTIME ?= 30s
 
-.PHONY: help build test race lint cover api protos check-protos fuzz bench bench-compare bench-quick integration example tidy generators soak stubs defects
+.PHONY: help build test race lint cover api protos check-protos fuzz bench bench-compare bench-quick integration example tidy generators interop soak stubs defects
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -63,6 +63,9 @@ tidy: ## tidy every go.mod that users get
 
 generators: ## generate code by ttrpc-gen, protoc, buf and protobuild, and compare it
 	cd integration/generators && go run .
+
+interop: ## run against released versions, ttrpc-rust, and the tests of users
+	cd integration/interop && go run .
 
 soak: ## load a server for 20 minutes, and watch what it holds
 	go run ./integration/soak -for 20m

@@ -31,7 +31,7 @@ type callContext struct {
 // callDeadline is the deadline of a call that has one.
 type callDeadline struct {
 	at    time.Time
-	timer *time.Timer // runs serverCall.expire; nil if that was too late
+	timer *time.Timer // runs serverCall.deadlinePassed; nil if that was too late
 }
 
 // stop is called when the call has ended. A nil deadline may be stopped.

@@ -57,6 +57,7 @@ type channel struct {
 	conn          net.Conn           // the one that close closes; the handshake may replace it
 	stopHandshake context.CancelFunc // nil unless there is one going on
 	renewable     bool               // conn is read by a rawConn
+	lingers       bool               // see mayDropUnread; immutable after open
 	closed        bool
 }
 
@@ -76,11 +77,11 @@ func newChannel(conn net.Conn, owner channelOwner, limits *channelLimits) *chann
 func (ch *channel) open(conn net.Conn) *rawConn {
 	raw := newRawConn(conn, &ch.out.progress)
 	ch.closeMu.Lock()
-	ch.conn, ch.renewable = conn, raw != nil
+	ch.conn, ch.renewable, ch.lingers = conn, raw != nil, mayDropUnread(conn)
 	closed := ch.closed
 	ch.closeMu.Unlock()
 	if closed {
-		conn.Close()
+		closeConn(conn)
 	}
 	ch.in.whole = !isStreamSocket(conn)
 	ch.in.size = readBufferSizePortable
@@ -91,6 +92,17 @@ func (ch *channel) open(conn net.Conn) *rawConn {
 	return raw
 }
 
+// mayDropUnread reports whether conn's other end may not get to read what has been
+// written when conn is closed, as it is with some multiplexers. It does with
+// sockets, and with net.Pipe, whose Write waits until all has been read.
+func mayDropUnread(conn net.Conn) bool {
+	if isStreamSocket(conn) {
+		return false
+	}
+	addr := conn.LocalAddr()
+	return addr == nil || addr.Network() != "pipe"
+}
+
 // isStreamSocket reports whether conn is plainly a socket of the kernel's that
 // carries a stream of bytes, so that the sizes of reads and writes do not matter.
 // PROTOCOL.md, "Connections that are not sockets".
@@ -99,7 +111,8 @@ func isStreamSocket(conn net.Conn) bool {
 	case *net.TCPConn:
 		return true
 	case *net.UnixConn:
-		return conn.LocalAddr().Network() == "unix"
+		addr := conn.LocalAddr() // nil if it is not connected
+		return addr != nil && addr.Network() == "unix"
 	}
 	return false
 }

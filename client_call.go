@@ -11,6 +11,7 @@ import (
 	"time"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
 )
 
 // clientCall is a unary call that waits for its response. Each client pools its
@@ -110,6 +111,18 @@ func (c *Client) Call(ctx context.Context, service, method string, req, resp any
 	}
 	if err != nil {
 		return err
+	}
+	return endError(ctx, st)
+}
+
+// endError returns the error of a call or stream with ctx that the server has
+// ended with st. If that is because of the deadline, it may just have been faster
+// than ctx, whose error it is then.
+func endError(ctx context.Context, st *spb.Status) error {
+	if codes.Code(st.GetCode()) == codes.DeadlineExceeded {
+		if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+			return context.DeadlineExceeded
+		}
 	}
 	return errorFromStatus(st)
 }

@@ -65,9 +65,9 @@ type clientStream struct {
 
 	queue receiveQueue // its end is the end of the stream
 
-	// What came with the error status that ended the stream, or nil: set before
-	// the queue ends.
-	errorResult *encodedResult
+	// What came with an error status, or nil: set before that ends the queue,
+	// which something else may have ended.
+	errorResult atomic.Pointer[encodedResult]
 
 	id    uint32       // set by onSend
 	sends atomic.Int32 // in a row, without a receive
@@ -232,8 +232,8 @@ func (cs *clientStream) receiveResponse(encoded []byte) {
 		cs.end(err)
 		return
 	}
-	if err := errorFromStatus(in.status); err != nil {
-		cs.errorResult = &encodedResult{status: err, message: slices.Clone(in.payload)}
+	if err := endError(cs.ctx, in.status); err != nil {
+		cs.errorResult.Store(&encodedResult{status: err, message: slices.Clone(in.payload)})
 		cs.end(err)
 		return
 	}
@@ -338,11 +338,13 @@ func (cs *clientStream) sendErrorLocked() error {
 // RecvMsg implements ClientStream.
 func (cs *clientStream) RecvMsg(m any) error {
 	cs.sends.Store(0)
-	err := cs.queue.receive(cs.ctx, cs.client.unmarshal, m)
+	// The end of the context ends the queue, unless something else does: there is
+	// one end.
+	err := cs.queue.receive(context.Background(), cs.client.unmarshal, m)
 	if err == nil || cs.queue.ended() == nil {
 		return err
 	}
-	if result := cs.errorResult; result != nil && errors.Is(err, result.status) {
+	if result := cs.errorResult.Load(); result != nil && errors.Is(err, result.status) {
 		if err := cs.client.unmarshal(result.message, m); err != nil {
 			return err
 		}

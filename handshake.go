@@ -54,10 +54,10 @@ func handshake(ctx context.Context, h Handshaker, timeout time.Duration, conn ne
 	stopped := stop()
 	if ended := ctx.Err(); ended != nil { // conn is closed, or about to be
 		if stopped {
-			conn.Close()
+			closeConn(conn)
 		}
 		if wrapped != nil {
-			wrapped.Close()
+			closeConn(wrapped)
 		}
 		err = ended
 	}

@@ -371,9 +371,11 @@ var serverRows = []serverRow{
 			deadline, _ := h.ctx.Deadline()
 			require.Equal(s.t, start.Add(time.Second), deadline)
 			h.wantLive()
+			<-h.ctx.Done()
+			require.Equal(s.t, deadline, time.Now())
 
 			s.play(fmt.Sprintf(`< 0000001f %08x 02 00  0a1d 0804 1219'context deadline exceeded'`, id))
-			require.Equal(s.t, deadline, time.Now())
+			require.Equal(s.t, deadline.Add(deadlinePatience), time.Now())
 			h.wantEnd(context.DeadlineExceeded)
 			if h.ss != nil {
 				h.wantRecvErr(context.DeadlineExceeded)

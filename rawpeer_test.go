@@ -54,6 +54,10 @@ func patience() time.Duration {
 	return d
 }
 
+// deadlinePatience is how long after its deadline a call is answered whose handler
+// goes on. PROTOCOL.md, "Request".
+const deadlinePatience = 50 * time.Millisecond
+
 // rawFrame is one frame as it stands on the wire.
 type rawFrame struct {
 	id      uint32

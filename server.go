@@ -220,6 +220,9 @@ func (s *Server) stop(state serverState) ([]*serverConn, error) {
 // while there is something to read, is closed; on a unix socket, so is one whose
 // peer reads less than about 200 KB in that time.
 //
+// A connection, other than a socket, whose own Close takes its time is not waited
+// for, but all of those together for a second.
+//
 // A handler may call Shutdown of its own server. It returns when nothing is left
 // but calls whose handlers are in Shutdown themselves, like its own; their
 // answers are still delivered.
@@ -230,9 +233,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		defer caller.addInShutdown(-1)
 	}
 	conns, err := s.stop(stateDraining)
+	var drains sync.WaitGroup
 	for _, sc := range conns {
-		sc.drain()
+		drains.Go(sc.drain) // which closes those that are idle
 	}
+	drains.Wait()
 	s.changed.wake() // for another Shutdown, which may wait for caller
 	for {
 		changed := s.changed.wait()

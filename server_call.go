@@ -115,10 +115,22 @@ func (c *serverCall) startDeadline(timeoutNano int64) {
 		c.expire()
 		return
 	}
-	c.deadline.timer = time.AfterFunc(timeout, c.expire)
+	c.deadline.timer = time.AfterFunc(timeout, c.deadlinePassed)
 }
 
-// expire answers the call at its deadline, in a goroutine of the timer's.
+// deadlinePatience is how long a call's answer waits for the handler, when the
+// deadline has passed. The client keeps the deadline as well, and has an error for
+// it that is not a status: released ones return whichever comes first.
+const deadlinePatience = 50 * time.Millisecond
+
+// deadlinePassed lets the handler know that nobody waits for it, in a goroutine of
+// the timer's. If it does not return, the call is answered without it.
+func (c *serverCall) deadlinePassed() {
+	c.abandon(context.DeadlineExceeded)
+	time.AfterFunc(deadlinePatience, c.expire)
+}
+
+// expire answers the call, whose deadline has passed, unless it has been answered.
 func (c *serverCall) expire() {
 	if c.answerEarly(statusFromError(context.DeadlineExceeded), context.DeadlineExceeded) {
 		c.abandon(context.DeadlineExceeded)

@@ -56,6 +56,8 @@ type serverConn struct {
 	inputOver    bool // the client sends nothing more
 	ended        bool
 	removed      bool
+	answered     bool        // while draining
+	linger       *time.Timer // ends a connection that has ended, but for closing it
 	stall        *time.Timer // runs checkStall while draining
 	grace        *time.Timer // runs graceOver when the client has closed its side
 }
@@ -81,7 +83,7 @@ func (sc *serverConn) serve(conn net.Conn) {
 	}
 	sc.peer = &Peer{Addr: conn.RemoteAddr(), AuthInfo: info}
 	if !sc.setOpened() {
-		wrapped.Close()
+		closeConn(wrapped)
 		return
 	}
 	// A Serve context that has ended already does not end what comes later.
@@ -99,6 +101,7 @@ func (sc *serverConn) receiveEnded(err error) {
 	}
 	if errors.Is(err, io.EOF) {
 		sc.inputEnded()
+		sc.endLinger(errDrained)
 	} else {
 		sc.end(err)
 	}
@@ -285,6 +288,7 @@ func (sc *serverConn) remove(call *serverCall) {
 // removeLocked is remove, and reports whether afterRemove must be called once
 // no lock is held.
 func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
+	sc.answered = sc.answered || sc.draining
 	if in, _ := sc.calls.get(call.id); in == call {
 		sc.calls.remove(call.id)
 		sc.idleWatch.touch()

@@ -98,8 +98,36 @@ func (sc *serverConn) claimIdle() bool {
 	return true
 }
 
+// lingerTime is how long a connection may stay open behind the last answer, unless
+// its client closes it: see mayDropUnread.
+const lingerTime = 200 * time.Millisecond
+
 // idle implements idleHook.
-func (sc *serverConn) idle() { sc.tearDown(errDrained) }
+func (sc *serverConn) idle() {
+	sc.mu.Lock()
+	linger := sc.answered && sc.lingers
+	if linger {
+		sc.linger = time.AfterFunc(lingerTime, func() { sc.endLinger(errDrained) })
+	}
+	sc.mu.Unlock()
+	if !linger {
+		sc.tearDown(errDrained)
+	}
+}
+
+// endLinger closes a connection that lingers. Only the first call counts.
+func (sc *serverConn) endLinger(cause error) {
+	sc.mu.Lock()
+	lingers := sc.linger != nil
+	if lingers {
+		sc.linger.Stop()
+		sc.linger = nil
+	}
+	sc.mu.Unlock()
+	if lingers {
+		sc.tearDown(cause)
+	}
+}
 
 // end closes the connection, whatever it is doing, and cancels its calls. Only
 // the first call counts.
@@ -110,6 +138,8 @@ func (sc *serverConn) end(cause error) {
 	sc.mu.Unlock()
 	if first {
 		sc.tearDown(cause)
+	} else {
+		sc.endLinger(cause)
 	}
 }
 
@@ -157,7 +187,7 @@ func (sc *serverConn) logEnd(cause error) {
 // handler has returned.
 func (sc *serverConn) removeFromServer() {
 	sc.mu.Lock()
-	last := sc.ended && sc.calls.len() == 0 && !sc.removed
+	last := sc.ended && sc.linger == nil && sc.calls.len() == 0 && !sc.removed
 	if last {
 		sc.removed = true
 	}

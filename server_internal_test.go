@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,9 +78,9 @@ func TestPanicRecoveryCoversEncodingOfResult(t *testing.T) {
 	require.Zero(t, client.inFlight())
 }
 
-// A call whose deadline passes at the moment that its handler returns, while the
-// server is being shut down, has one answer or the other: the connection is not
-// closed between the decision and the answer.
+// A call that is answered because its deadline has passed, at the moment that its
+// handler returns, while the server is being shut down, has one answer or the
+// other: the connection is not closed between the decision and the answer.
 func TestDeadlineDuringShutdownIsAnswered(t *testing.T) {
 	const deadline = 10 * time.Millisecond
 	request, err := proto.Marshal(&Request{Service: "service", Method: "Method", TimeoutNano: int64(deadline)})
@@ -89,7 +90,7 @@ func TestDeadlineDuringShutdownIsAnswered(t *testing.T) {
 			srv, err := NewServer()
 			require.NoError(t, err)
 			srv.Register("service", map[string]Method{"Method": func(context.Context, func(any) error) (any, error) {
-				<-time.After(deadline)
+				<-time.After(deadline + deadlinePatience)
 				return wrapperspb.String("in time"), nil
 			}})
 			l := newMemListener()
@@ -103,6 +104,58 @@ func TestDeadlineDuringShutdownIsAnswered(t *testing.T) {
 			require.Empty(t, rest)
 			require.Len(t, frames, 1, "answers")
 			conn.Close()
+		})
+	}
+}
+
+// A multiplexer may drop what the client has not read when the server closes the
+// connection: the client gets time to read the last answer. NRI's does that.
+func TestDrainedConnectionLingersBehindLastAnswer(t *testing.T) {
+	const runs = 10 * time.Millisecond
+	for _, tt := range []struct {
+		name string
+		call bool
+		stop func(*Server, *memConn)
+		want time.Duration // from the Shutdown to the end of the connection
+	}{
+		{"nothing has been answered", false, func(*Server, *memConn) {}, 0},
+		{"answered", true, func(*Server, *memConn) {}, runs + lingerTime},
+		{"client closes", true, func(_ *Server, client *memConn) { client.Close() }, runs},
+		{"client closes its side", true, func(_ *Server, client *memConn) { client.closeWrite(io.EOF) }, runs},
+		{"server closes", true, func(srv *Server, _ *memConn) { srv.Close() }, runs},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, err := NewServer()
+				require.NoError(t, err)
+				srv.Register("service", map[string]Method{"Method": func(context.Context, func(any) error) (any, error) {
+					<-time.After(runs)
+					return wrapperspb.String("answer"), nil
+				}})
+				l := newMemListener()
+				go srv.Serve(context.Background(), l)
+				client := l.connect()
+				defer client.Close()
+				if tt.call {
+					request, err := proto.Marshal(&Request{Service: "service", Method: "Method"})
+					require.NoError(t, err)
+					_, err = client.Write(frameOf(1, frameRequest, flagRemoteClosed, request))
+					require.NoError(t, err)
+				}
+				synctest.Wait()
+				start := time.Now()
+				drained := make(chan error, 1)
+				go func() { drained <- srv.Shutdown(context.Background()) }()
+				if tt.call {
+					answer, err := readFrame(client)
+					require.NoError(t, err)
+					require.Equal(t, frameResponse, answer.typ)
+					synctest.Wait()
+				}
+				tt.stop(srv, client)
+				require.NoError(t, <-drained)
+				require.Equal(t, tt.want, time.Since(start))
+			})
 		})
 	}
 }

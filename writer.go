@@ -65,7 +65,8 @@ type idleHook interface {
 // writer is the only door to the write side of a connection. Whoever finds it
 // free writes, first what it brought and then what others queued meanwhile, so
 // a busy connection needs neither a goroutine of its own nor a system call per
-// frame. Whoever finds it busy queues its frame and goes on.
+// frame. Whoever finds it busy queues its frame and goes on. Where writing may
+// block, a sender leaves what others queue meanwhile to a goroutine.
 //
 // No frame is ever given up half-written: what the connection does not take at
 // once is finished by a goroutine that exists just as long as that takes. So a
@@ -219,18 +220,26 @@ func (w *writer) send(ctx context.Context, f outFrame, mode sendMode) error {
 		return nil
 	}
 	w.enqueueLocked(f)
-	w.mu.Unlock()
-	switch {
-	case mode == sendLater || (w.raw == nil && ctx.Done() != nil):
+	if mode == sendLater || (w.raw == nil && ctx.Done() != nil) {
 		// Without a rawConn a write can block for as long as the peer likes; a
 		// caller whose context can end does not wait for that.
+		w.mu.Unlock()
 		go w.flush()
-	case mode == sendShared:
-		runtime.Gosched()
-		w.flushInline()
-	default:
-		w.flushInline()
+		return nil
 	}
+	if !w.socket {
+		// A write blocks until the peer reads, if the connection is synchronous,
+		// and the peer may read what others send only when the caller has gone on.
+		own := w.takeLocked()
+		w.mu.Unlock()
+		w.writeOnce(own)
+		return nil
+	}
+	w.mu.Unlock()
+	if mode == sendShared {
+		runtime.Gosched()
+	}
+	w.flushInline()
 	return nil
 }
 
@@ -360,13 +369,11 @@ func (w *writer) flushInline() {
 		if batch == nil {
 			return
 		}
-		var rest []segment
-		var err error
-		if w.raw != nil {
-			rest, err = w.tryWriteAll(batch)
-		} else {
-			rest, err = w.writeAll(batch)
+		if w.raw == nil {
+			w.writeOnce(batch)
+			return
 		}
+		rest, err := w.tryWriteAll(batch)
 		if err != nil {
 			w.drop(rest)
 			w.fail(err)
@@ -377,6 +384,23 @@ func (w *writer) flushInline() {
 			break
 		}
 	}
+	go w.flush()
+}
+
+// writeOnce writes a batch on behalf of a sender, where that may block, and leaves
+// to a goroutine what others queue meanwhile.
+func (w *writer) writeOnce(batch []segment) {
+	if rest, err := w.writeAll(batch); err != nil {
+		w.drop(rest)
+		w.fail(err)
+		return
+	}
+	w.mu.Lock()
+	if len(w.queue) == 0 || w.err != nil {
+		w.releaseLocked()
+		return
+	}
+	w.mu.Unlock()
 	go w.flush()
 }
 

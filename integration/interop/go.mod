@@ -1,0 +1,3 @@
+module github.com/containerd/ttrpc/integration/interop
+
+go 1.25.0

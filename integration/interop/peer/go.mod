@@ -1,0 +1,16 @@
+module github.com/containerd/ttrpc/integration/interop/peer
+
+go 1.25.0
+
+replace github.com/containerd/ttrpc => ../../..
+
+require (
+	github.com/containerd/nri v0.12.5
+	github.com/containerd/ttrpc v1.2.10
+	github.com/gogo/protobuf v1.3.2
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260226221140-a57be14db171
+	google.golang.org/grpc v1.81.1
+	google.golang.org/protobuf v1.36.11
+)
+
+require golang.org/x/sys v0.46.0 // indirect
