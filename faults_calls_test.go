@@ -166,8 +166,6 @@ func (call *modelCall) judge(what string, err error) string {
 		return ""
 	}
 	switch st.Code() {
-	case codes.DeadlineExceeded: // the server's may be a little faster
-		return complain(call.expired(), "its deadline has not passed")
 	case codes.Canceled: // by a server whose client seems to be gone
 		return complain(call.mayEnd(), "nothing has happened to the connection")
 	case codes.ResourceExhausted:

@@ -116,13 +116,13 @@ func splitFrames(b []byte) (frames [][]byte, rest []byte) {
 }
 
 // useOfEverything makes calls and streams of several sizes, all of which must
-// work. It returns how many bytes that were.
-func useOfEverything(t *testing.T, c *ttrpc.Client) int {
+// work, the largest with so many bytes. It returns how many bytes that were.
+func useOfEverything(t *testing.T, c *ttrpc.Client, largest int) int {
 	t.Helper()
 	total := 0
 	cs, err := c.NewStream(t.Context(), &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}, faultService, "EchoStream", nil)
 	require.NoError(t, err)
-	for _, n := range []int{0, 10, 600, 5000, 150_000} {
+	for _, n := range []int{0, 10, 600, 5000, largest} {
 		message := wrapperspb.String(strings.Repeat("x", n))
 		require.NoError(t, cs.SendMsg(message))
 		var got wrapperspb.StringValue
@@ -139,24 +139,25 @@ func useOfEverything(t *testing.T, c *ttrpc.Client) int {
 
 // oddConns are connections on which everything works.
 var oddConns = []struct {
-	name  string
-	limit int
-	odd   func(conn net.Conn) net.Conn
+	name    string
+	limit   int // of the bytes that it keeps
+	largest int // message
+	odd     func(conn net.Conn) net.Conn
 }{
-	{"plain", 0, func(conn net.Conn) net.Conn { return conn }},
-	{"takes a byte", 1, func(conn net.Conn) net.Conn { return conn }},
-	{"reads a byte", 0, func(conn net.Conn) net.Conn { return &oddConn{Conn: conn, read: byteReader} }},
-	{"writes a byte", 0, func(conn net.Conn) net.Conn { return &oddConn{Conn: conn, write: byteWriter} }},
-	{"reads nothing now and then", 0, func(conn net.Conn) net.Conn { return &oddConn{Conn: conn, read: emptyReader()} }},
-	{"has no addresses", 0, func(conn net.Conn) net.Conn { return &oddConn{Conn: conn, addr: func() net.Addr { return nil }} }},
-	{"fails to close", 0, func(conn net.Conn) net.Conn {
+	{"plain", 0, 150_000, func(conn net.Conn) net.Conn { return conn }},
+	{"takes a byte", 1, 20_000, func(conn net.Conn) net.Conn { return conn }},
+	{"reads a byte", 0, 20_000, func(conn net.Conn) net.Conn { return &oddConn{Conn: conn, read: byteReader} }},
+	{"writes a byte", 0, 20_000, func(conn net.Conn) net.Conn { return &oddConn{Conn: conn, write: byteWriter} }},
+	{"reads nothing now and then", 0, 150_000, func(conn net.Conn) net.Conn { return &oddConn{Conn: conn, read: emptyReader()} }},
+	{"has no addresses", 0, 150_000, func(conn net.Conn) net.Conn { return &oddConn{Conn: conn, addr: func() net.Addr { return nil }} }},
+	{"fails to close", 0, 150_000, func(conn net.Conn) net.Conn {
 		return &oddConn{Conn: conn, close: func(conn net.Conn) error {
 			conn.Close()
 			return errFault
 		}}
 	}},
-	{"panics at deadlines", 0, func(conn net.Conn) net.Conn { return deadlinePanics{conn} }},
-	{"takes its time", 0, func(conn net.Conn) net.Conn {
+	{"panics at deadlines", 0, 150_000, func(conn net.Conn) net.Conn { return deadlinePanics{conn} }},
+	{"takes its time", 0, 150_000, func(conn net.Conn) net.Conn {
 		return &oddConn{Conn: conn, read: func(conn net.Conn, b []byte) (int, error) {
 			<-time.After(time.Second)
 			return conn.Read(b)
@@ -182,7 +183,7 @@ func TestOddConnectionsWork(t *testing.T) {
 				near, far := wirePair(kind.limit)
 				l.conns <- kind.odd(far)
 				client := ttrpc.NewClient(kind.odd(near))
-				total := useOfEverything(t, client)
+				total := useOfEverything(t, client, kind.largest)
 				require.NoError(t, client.Close())
 				require.NoError(t, srv.Shutdown(t.Context()))
 				<-time.After(time.Minute) // for connections that take their time
@@ -199,14 +200,14 @@ func TestPeerReadsOneByteAtATime(t *testing.T) {
 	l := serve(t, srv)
 	t.Run("the client", func(t *testing.T) {
 		client := newClient(t, &oddConn{Conn: dial(t, l), read: byteReader, write: byteWriter})
-		t.Logf("%d bytes there and back", useOfEverything(t, client))
+		t.Logf("%d bytes there and back", useOfEverything(t, client, 40_000))
 	})
 	t.Run("the server", func(t *testing.T) {
 		near, far := socketPair(t, "unix")
 		slow := newMemoryListener()
 		slow.conns <- &oddConn{Conn: far, read: byteReader, write: byteWriter}
 		serveOn(t, faultServer(t, nil, nil), slow)
-		t.Logf("%d bytes there and back", useOfEverything(t, newClient(t, near)))
+		t.Logf("%d bytes there and back", useOfEverything(t, newClient(t, near), 40_000))
 	})
 }
 

@@ -228,6 +228,27 @@ func TestReturnAndDeadlineAndCancelAtTheSameTime(t *testing.T) {
 	t.Logf("%d rounds: %d calls were answered, %d were cancelled first", orderRounds(), answers[1], answers[0])
 }
 
+// A handler whose context has ended finds one reason for it, though the call is
+// answered for another: here it has a deadline, and is cancelled soon after.
+func TestSendMsgReturnsWhyContextEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ends := make(chan [2]error, 1)
+		srv := faultServer(t, nil, map[string]ttrpc.Stream{"Sleep": {StreamingServer: true, Handler: func(ctx context.Context, ss ttrpc.StreamServer) (any, error) {
+			<-time.After(3 * time.Millisecond)
+			ends <- [2]error{ctx.Err(), ss.SendMsg(wrapperspb.String("x"))}
+			return nil, nil
+		}}})
+		l := servePipe(t, srv)
+		near, far := wirePair(0)
+		defer near.Close()
+		l.conns <- far
+		near.Write(frameBytes(1, typeRequest, 0, marshal(t, &ttrpc.Request{Service: faultService, Method: "Sleep", TimeoutNano: int64(time.Millisecond)})))
+		<-time.After(2 * time.Millisecond)
+		near.Write(frameBytes(1, typeCancel, 0, nil))
+		require.Equal(t, [2]error{context.DeadlineExceeded, context.DeadlineExceeded}, <-ends)
+	})
+}
+
 // requireRawEchoBehind makes a call on p as stream id, which must be answered, and
 // has check look at the frames that come before.
 func requireRawEchoBehind(t *testing.T, p *rawPeer, id uint32, check func([]rawFrame)) {
@@ -384,6 +405,34 @@ func TestAcceptAndShutdownAtTheSameTime(t *testing.T) {
 		})
 	}
 	t.Logf("%d rounds: %d calls were answered, %d refused", orderRounds(), right, refused)
+}
+
+// A stream that is opened when the server has written its last answer, and leaves
+// the connection open for a moment so that the client can read it, ends with the
+// connection. It is not refused as if it had been over.
+func TestStreamOpenedAfterLastAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		srv := faultServer(t, map[string]ttrpc.Method{"Held": func(context.Context, func(any) error) (any, error) {
+			<-release
+			return wrapperspb.String(""), nil
+		}}, nil)
+		l := servePipe(t, srv)
+		near, far := wirePair(0)
+		l.conns <- far
+		client := newClient(t, near)
+		held := goCall(t.Context(), client, "Held", "x")
+		synctest.Wait()
+		done := goDo(func() error { return srv.Shutdown(t.Context()) })
+		synctest.Wait()
+		close(release)
+		require.Equal(t, callOutcome{}, <-held)
+		cs, err := client.NewStream(t.Context(), &ttrpc.StreamDesc{StreamingClient: true, StreamingServer: true}, faultService, "EchoStream", nil)
+		require.NoError(t, err)
+		require.NoError(t, cs.SendMsg(wrapperspb.String("x")))
+		require.Equal(t, ttrpc.ErrClosed, cs.RecvMsg(&wrapperspb.StringValue{}))
+		require.NoError(t, <-done)
+	})
 }
 
 // The same with the kernel's listeners.

@@ -122,7 +122,7 @@ func TestCallsUnderFaultsOnSockets(t *testing.T) {
 				l.conns <- server
 			}
 			serveOn(t, m.srv, l)
-			m.run(8)
+			m.run(6)
 		})
 	}
 	t.Logf("%d seeds: %v", len(seeds), &books)

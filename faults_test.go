@@ -39,8 +39,27 @@ func (m *model) connect(conn net.Conn, class faultClass, ends ...*faultConn) {
 		ttrpc.WithClientReceiveBudget(modelMaxStream, 64<<20))
 }
 
+// stopLater has the server stop while calls are under way: some time from now it
+// is shut down, and soon after that closed. It returns a function that waits for
+// that.
+func (m *model) stopLater() (wait func()) {
+	after := time.Duration(seeded(m.seed, 1).Int64N(int64(4 * m.scale.delay)))
+	stopped := make(chan error, 1)
+	time.AfterFunc(after, func() {
+		m.stopped.Store(true)
+		ctx, cancel := context.WithTimeout(context.Background(), m.scale.delay)
+		defer cancel()
+		m.srv.Shutdown(ctx) // may be in vain
+		stopped <- m.srv.Close()
+	})
+	return func() { require.NoError(m.t, <-stopped) }
+}
+
 // run has every client make calls, and then ends everything.
 func (m *model) run(calls int) {
+	if m.seed%6 == 0 {
+		defer m.stopLater()()
+	}
 	var callers sync.WaitGroup
 	var closers sync.WaitGroup
 	var timers []*time.Timer
@@ -132,7 +151,7 @@ func (m *model) faultPair(rnd *rand.Rand, near, far net.Conn) (class faultClass,
 // the test.
 func TestCallsUnderFaults(t *testing.T) {
 	var books modelBooks
-	seeds := faultSeeds(t, 40)
+	seeds := faultSeeds(t, 30)
 	for _, seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -147,7 +166,7 @@ func TestCallsUnderFaults(t *testing.T) {
 					l.conns <- b
 				}
 				serveOn(t, m.srv, l)
-				m.run(20)
+				m.run(12)
 			})
 		})
 	}

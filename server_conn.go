@@ -260,7 +260,14 @@ func (sc *serverConn) handleCancel(h frameHeader) {
 	if h.flags.has(flagDeadline) {
 		cause = context.DeadlineExceeded
 	}
-	if call, _ := sc.find(h.streamID); call != nil && call.takeAnswer(cause) {
+	call, _ := sc.find(h.streamID)
+	if call == nil {
+		return
+	}
+	if err := call.Err(); err != nil {
+		cause = err // its deadline has passed already: a context ends for one reason
+	}
+	if call.takeAnswer(cause) {
 		call.abandon(cause)
 	}
 }
@@ -270,8 +277,15 @@ func (sc *serverConn) refuse(id uint32, message string) {
 	sc.postResponse(id, validStatus(status.New(codes.InvalidArgument, message).Proto()))
 }
 
-// postResponse queues a Response with a status, without waiting.
+// postResponse queues a Response with a status, without waiting. A connection that
+// lingers is silent: what comes in now finds it closed.
 func (sc *serverConn) postResponse(id uint32, st *spb.Status) {
+	sc.mu.Lock()
+	ended := sc.ended
+	sc.mu.Unlock()
+	if ended {
+		return
+	}
 	_ = sc.out.post(outFrame{b: responseFrame(id, st, sc.limits.maxSend)}) // if there is still somebody
 }
 
