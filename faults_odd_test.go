@@ -80,28 +80,6 @@ func emptyReader() func(net.Conn, []byte) (int, error) {
 	}
 }
 
-// eagerReader tells of the end together with the last bytes.
-func eagerReader() func(net.Conn, []byte) (int, error) {
-	var all []byte
-	var end error
-	return func(conn net.Conn, b []byte) (int, error) {
-		for end == nil && len(all) <= len(b) {
-			more := make([]byte, 100)
-			var n int
-			n, end = conn.Read(more)
-			all = append(all, more[:n]...)
-			if frames, rest := splitFrames(all); len(rest) == 0 && len(frames) > 0 && end == nil {
-				break // there may be nothing more for now
-			}
-		}
-		n := copy(b, all)
-		if all = all[n:]; len(all) == 0 {
-			return n, end
-		}
-		return n, nil
-	}
-}
-
 // splitFrames returns the whole frames in b, and the rest of it.
 func splitFrames(b []byte) (frames [][]byte, rest []byte) {
 	for len(b) >= 10 {
@@ -244,6 +222,43 @@ var fatalConns = []struct {
 		return n, wrapError(errFault)
 	}}},
 	{"writes EOF", oddConn{write: func(net.Conn, []byte) (int, error) { return 0, io.EOF }}},
+}
+
+// faultsServer has the methods Echo, Held, HeldStream, which sends a message
+// first, and Pour; it is told when their handlers begin to wait or to pour.
+func faultsServer(t *testing.T, entered func(method string), ended func(method string, err error)) *ttrpc.Server {
+	hold := func(ctx context.Context, method string) error {
+		entered(method)
+		<-ctx.Done()
+		ended(method, ctx.Err())
+		return ctx.Err()
+	}
+	held := func(ctx context.Context, unmarshal func(any) error) (any, error) {
+		var req wrapperspb.BytesValue
+		if err := unmarshal(&req); err != nil {
+			return nil, err
+		}
+		return &req, hold(ctx, "Held")
+	}
+	heldStream := func(ctx context.Context, ss ttrpc.StreamServer) (any, error) {
+		if err := ss.SendMsg(wrapperspb.String("x")); err != nil {
+			return nil, err
+		}
+		return nil, hold(ctx, "HeldStream")
+	}
+	pour := func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
+		entered("Pour")
+		for {
+			if err := ss.SendMsg(wrapperspb.Bytes(pattern(64 << 10))); err != nil {
+				ended("Pour", err)
+				return nil, err
+			}
+		}
+	}
+	return faultServer(t, map[string]ttrpc.Method{"Held": held}, map[string]ttrpc.Stream{
+		"HeldStream": {Handler: heldStream, StreamingClient: true, StreamingServer: true},
+		"Pour":       {Handler: pour, StreamingServer: true},
+	})
 }
 
 // A connection that breaks the rules ends, without a panic, with ErrClosed for

@@ -130,43 +130,6 @@ func isPeer(t *testing.T, roles map[string]func(t *testing.T, socket string)) bo
 // forEver is how long the other process waits for its end.
 func forEver() { <-make(chan struct{}) }
 
-// faultsServer has the methods Echo, Held, HeldStream, which sends a message
-// first, and Pour; it is told when their handlers begin to wait or to pour.
-func faultsServer(t *testing.T, entered func(method string), ended func(method string, err error)) *ttrpc.Server {
-	hold := func(ctx context.Context, method string) error {
-		entered(method)
-		<-ctx.Done()
-		ended(method, ctx.Err())
-		return ctx.Err()
-	}
-	held := func(ctx context.Context, unmarshal func(any) error) (any, error) {
-		var req wrapperspb.BytesValue
-		if err := unmarshal(&req); err != nil {
-			return nil, err
-		}
-		return &req, hold(ctx, "Held")
-	}
-	heldStream := func(ctx context.Context, ss ttrpc.StreamServer) (any, error) {
-		if err := ss.SendMsg(wrapperspb.String("x")); err != nil {
-			return nil, err
-		}
-		return nil, hold(ctx, "HeldStream")
-	}
-	pour := func(_ context.Context, ss ttrpc.StreamServer) (any, error) {
-		entered("Pour")
-		for {
-			if err := ss.SendMsg(wrapperspb.Bytes(pattern(64 << 10))); err != nil {
-				ended("Pour", err)
-				return nil, err
-			}
-		}
-	}
-	return faultServer(t, map[string]ttrpc.Method{"Held": held}, map[string]ttrpc.Stream{
-		"HeldStream": {Handler: heldStream, StreamingClient: true, StreamingServer: true},
-		"Pour":       {Handler: pour, StreamingServer: true},
-	})
-}
-
 // handlerEnd is how a handler ended.
 type handlerEnd struct {
 	method string

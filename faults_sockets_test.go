@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -62,12 +63,12 @@ func (r *faultRelay) pass(from, to *faultConn) {
 	}
 }
 
-// socketPair returns the two ends of a connection of that kind.
+// socketPair returns the two ends of a connection of that kind, "unix" or "tcp".
 func socketPair(t *testing.T, network string) (near, far net.Conn) {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if network == "unix" {
-		address = socketPath(t)
+	address := socketPath(t)
+	if network == "tcp" || runtime.GOOS == "windows" {
+		network, address = "tcp", "127.0.0.1:0"
 	}
 	l, err := net.Listen(network, address)
 	require.NoError(t, err)

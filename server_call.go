@@ -141,6 +141,9 @@ func (c *serverCall) expire() {
 // caller's to do. The handler of a stream gets cause if it sends something after
 // that.
 func (c *serverCall) takeAnswer(cause error) bool {
+	if err := c.Err(); err != nil {
+		cause = err // its deadline may have passed already: a context ends for one reason
+	}
 	c.sc.mu.Lock()
 	defer c.sc.mu.Unlock()
 	return c.takeAnswerLocked(cause)

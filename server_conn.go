@@ -260,14 +260,7 @@ func (sc *serverConn) handleCancel(h frameHeader) {
 	if h.flags.has(flagDeadline) {
 		cause = context.DeadlineExceeded
 	}
-	call, _ := sc.find(h.streamID)
-	if call == nil {
-		return
-	}
-	if err := call.Err(); err != nil {
-		cause = err // its deadline has passed already: a context ends for one reason
-	}
-	if call.takeAnswer(cause) {
+	if call, _ := sc.find(h.streamID); call != nil && call.takeAnswer(cause) {
 		call.abandon(cause)
 	}
 }
