@@ -178,14 +178,14 @@ func TestPeerReadsOneByteAtATime(t *testing.T) {
 	l := serve(t, srv)
 	t.Run("the client", func(t *testing.T) {
 		client := newClient(t, &oddConn{Conn: dial(t, l), read: byteReader, write: byteWriter})
-		t.Logf("%d bytes there and back", useOfEverything(t, client, 40_000))
+		t.Logf("%d bytes there and back", useOfEverything(t, client, 10_000))
 	})
 	t.Run("the server", func(t *testing.T) {
 		near, far := socketPair(t, "unix")
 		slow := newMemoryListener()
 		slow.conns <- &oddConn{Conn: far, read: byteReader, write: byteWriter}
 		serveOn(t, faultServer(t, nil, nil), slow)
-		t.Logf("%d bytes there and back", useOfEverything(t, newClient(t, near), 40_000))
+		t.Logf("%d bytes there and back", useOfEverything(t, newClient(t, near), 10_000))
 	})
 }
 
@@ -303,6 +303,7 @@ func TestFatalConnectionsEnd(t *testing.T) {
 			})
 		})
 	}
+	t.Logf("%d ways to break a connection, at either end", len(fatalConns))
 }
 
 // What a Read returns together with an error counts.
@@ -330,6 +331,7 @@ func TestReadReturnsBytesAndError(t *testing.T) {
 			require.Equal(t, io.EOF, cs.RecvMsg(&wrapperspb.StringValue{}))
 			synctest.Wait()
 			require.Equal(t, callOutcome{err: ttrpc.ErrClosed}, await(t, goCall(t.Context(), client, "Any", "x"), "a later call"))
+			t.Logf("a call and a stream were answered together with: %v", end)
 		})
 	}
 }
@@ -548,7 +550,7 @@ func TestUnconnectedUnixConn(t *testing.T) {
 // then nobody waits for it but those who send to it, and they no longer than their
 // contexts let them.
 func TestBuffersAreFullForMinutes(t *testing.T) {
-	const messages = 400
+	const messages = 2000 // many times what is queued
 	t.Run("the client does not read", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var sent atomic.Int32
@@ -584,7 +586,7 @@ func TestBuffersAreFullForMinutes(t *testing.T) {
 				i++
 			}
 			require.Equal(t, rawFrame{id: 1, typ: typeData, flags: flagRemoteClosed | flagNoData, payload: []byte{}}, peer.read())
-			require.True(t, answered, "the call, whose answer was behind the first messages")
+			require.True(t, answered, "the call, whose answer waits for no more than is queued a few times over")
 			t.Logf("%d messages arrived after 10 minutes", messages)
 		})
 	})

@@ -5,6 +5,7 @@ package ttrpc_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -24,6 +25,11 @@ const modelWorkers = 4
 // connect gives the run a client whose connection is conn, or what stands on it.
 // Its faults are those of ends.
 func (m *model) connect(conn net.Conn, class faultClass, ends ...*faultConn) {
+	m.connectWith(conn, class, nil, ends...)
+}
+
+// connectWith is connect with more options.
+func (m *model) connectWith(conn net.Conn, class faultClass, opts []ttrpc.ClientOpts, ends ...*faultConn) {
 	p := &modelPeer{m: m, n: len(m.peers), class: class, ends: ends}
 	for _, end := range ends {
 		if end.addr != nil {
@@ -32,11 +38,44 @@ func (m *model) connect(conn net.Conn, class faultClass, ends ...*faultConn) {
 	}
 	m.peers = append(m.peers, p)
 	m.books.conns.Add(1)
-	p.client = ttrpc.NewClient(conn,
+	p.client = ttrpc.NewClient(conn, append([]ttrpc.ClientOpts{
 		ttrpc.WithOnClose(func() { p.closes.Add(1) }),
 		ttrpc.WithClientLogger(nowhere{}),
 		ttrpc.WithClientMaxMessageSize(modelMaxMessage, modelMaxMessage),
-		ttrpc.WithClientReceiveBudget(modelMaxStream, 64<<20))
+		ttrpc.WithClientReceiveBudget(modelMaxStream, 64<<20),
+	}, opts...)...)
+}
+
+// modelGreeter is a Handshaker of both ends: they greet each other.
+type modelGreeter struct {
+	steps []func(net.Conn, []byte) (int, error) // Read and Write, in some order
+}
+
+var (
+	greetsFirst  = modelGreeter{[]func(net.Conn, []byte) (int, error){net.Conn.Write, net.Conn.Read}}
+	greetsSecond = modelGreeter{[]func(net.Conn, []byte) (int, error){net.Conn.Read, net.Conn.Write}}
+)
+
+// greeting is what they say.
+const greeting = "Good day, sir or madam"
+
+func (g modelGreeter) Handshake(_ context.Context, conn net.Conn) (net.Conn, any, error) {
+	for _, step := range g.steps {
+		b := []byte(greeting)
+		for done := 0; done < len(b); {
+			n, err := step(conn, b[done:])
+			if n < 0 || n > len(b)-done {
+				return nil, nil, errFault
+			}
+			if done += n; err != nil {
+				return nil, nil, err
+			}
+		}
+		if string(b) != greeting {
+			return nil, nil, errors.New("this is no greeting")
+		}
+	}
+	return conn, nil, nil
 }
 
 // stopLater has the server stop while calls are under way: some time from now it
@@ -156,13 +195,20 @@ func TestCallsUnderFaults(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rnd := seeded(seed, 0)
-				m := newModel(t, seed, fakeScale, &books)
+				var clientOpts []ttrpc.ClientOpts
+				var serverOpts []ttrpc.ServerOpt
+				greets := seed%4 == 1
+				if greets {
+					clientOpts = append(clientOpts, ttrpc.WithClientHandshaker(greetsFirst), ttrpc.WithClientHandshakeTimeout(fakeScale.close))
+					serverOpts = append(serverOpts, ttrpc.WithServerHandshaker(greetsSecond), ttrpc.WithServerHandshakeTimeout(fakeScale.close))
+				}
+				m := newModel(t, seed, fakeScale, &books, serverOpts...)
 				l := newMemoryListener()
 				for range 2 + rnd.IntN(5) {
-					near, far, whole := randomPair(t, rnd)
+					near, far, whole := randomPair(t, rnd, !greets)
 					class, a, b := m.faultPair(rnd, near, far)
 					a.whole, b.whole = whole, whole
-					m.connect(a, class, a, b)
+					m.connectWith(a, class, clientOpts, a, b)
 					l.conns <- b
 				}
 				serveOn(t, m.srv, l)
@@ -174,13 +220,13 @@ func TestCallsUnderFaults(t *testing.T) {
 }
 
 // randomPair returns a connection in memory: one that keeps some bytes or any
-// number, one that is synchronous, or one that keeps the bounds of Writes, which
-// whole says.
-func randomPair(t *testing.T, rnd *rand.Rand) (near, far net.Conn, whole bool) {
-	switch rnd.IntN(8) {
-	case 0, 1:
+// number, one that is synchronous, or, if that may be, one that keeps the bounds of
+// Writes, which whole says.
+func randomPair(t *testing.T, rnd *rand.Rand, mayBeWhole bool) (near, far net.Conn, whole bool) {
+	switch kind := rnd.IntN(8); {
+	case kind < 2:
 		near, far = net.Pipe()
-	case 2:
+	case kind == 2 && mayBeWhole:
 		a, b := muxPipe(t)
 		return a, b, true
 	default:
