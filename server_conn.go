@@ -295,8 +295,8 @@ func (sc *serverConn) remove(call *serverCall) {
 // removeLocked is remove, and reports whether afterRemove must be called once
 // no lock is held.
 func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
-	sc.answered = sc.answered || sc.draining
 	if in, _ := sc.calls.get(call.id); in == call {
+		sc.answered = sc.answered || sc.draining
 		sc.calls.remove(call.id)
 		sc.idleWatch.touch()
 		sc.heldRequests -= int(call.size)

@@ -95,6 +95,9 @@ func (sc *serverConn) claimIdle() bool {
 		return false
 	}
 	sc.ended = true
+	if sc.mustLingerLocked() {
+		sc.linger = time.AfterFunc(lingerTime, func() { sc.endLinger(errDrained) })
+	}
 	return true
 }
 
@@ -105,15 +108,16 @@ const lingerTime = 200 * time.Millisecond
 // idle implements idleHook.
 func (sc *serverConn) idle() {
 	sc.mu.Lock()
-	linger := sc.answered && sc.lingers
-	if linger {
-		sc.linger = time.AfterFunc(lingerTime, func() { sc.endLinger(errDrained) })
-	}
+	linger := sc.mustLingerLocked()
 	sc.mu.Unlock()
 	if !linger {
 		sc.tearDown(errDrained)
 	}
 }
+
+// mustLingerLocked reports whether endLinger closes the connection once it has
+// nothing to write. That does not change any more when the connection has ended.
+func (sc *serverConn) mustLingerLocked() bool { return sc.answered && sc.lingers }
 
 // endLinger closes a connection that lingers. Only the first call counts.
 func (sc *serverConn) endLinger(cause error) {

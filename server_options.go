@@ -199,8 +199,9 @@ func WithServerMaxConnections(n int) ServerOpt {
 // is some 20 bytes and the names or the status in it. Beyond the first, a call or
 // stream is refused with codes.ResourceExhausted; beyond the second, a call ends
 // with that code, and SendMsg returns an *OversizedMessageErr. The default for
-// both is 4 MiB, which is also what other implementations take; the most is 16
-// MiB less a byte.
+// both is 4 MiB, which is also what other implementations take: send more only to
+// clients that are known to. (Released v1.1.2's crashes on it.) The most is 16 MiB
+// less a byte.
 func WithServerMaxMessageSize(receive, send int) ServerOpt {
 	return func(c *serverConfig) error {
 		if !validMessageSize(receive) || !validMessageSize(send) {
