@@ -127,13 +127,12 @@ func (c *Client) shut(cause error) {
 		return
 	}
 	c.ended = true
-	pending := c.pending
-	c.pending = streamTable[pendingStream]{}
+	pending := c.pending.removeAll()
 	if c.grace != nil {
 		c.grace.Stop()
 	}
 	c.mu.Unlock()
-	for _, p := range pending.all {
+	for _, p := range pending {
 		p.fail(ErrClosed)
 	}
 	c.close(cause)
@@ -167,7 +166,6 @@ func (c *Client) afterClose() {
 // end.
 func (c *Client) frameLate(err error) { c.shut(err) }
 
-// writeFailed implements channelOwner.
 // closeDone notes that config.onClose has returned.
 func (c *Client) closeDone() {
 	c.mu.Lock()
@@ -178,6 +176,7 @@ func (c *Client) closeDone() {
 	}
 }
 
+// writeFailed implements channelOwner.
 func (c *Client) writeFailed(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,11 +218,7 @@ func (c *Client) forget(id uint32) bool {
 }
 
 // inFlight returns the number of pending calls and streams.
-func (c *Client) inFlight() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pending.len()
-}
+func (c *Client) inFlight() int { return c.pending.len() }
 
 // cancelStream tells the server that nobody waits for the stream any more, and
 // whether that is because of the deadline. PROTOCOL.md, "Cancel".

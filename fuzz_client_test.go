@@ -455,7 +455,7 @@ func (p *clientFuzz) finish() {
 		s.cancel()
 	}
 	synctest.Wait()
-	require.Zero(p.t, p.client.pending)
+	require.Zero(p.t, p.client.pending.len())
 	require.Zero(p.t, p.client.budget.used.Load(), "budget")
 	require.Empty(p.t, p.client.out.turn, "the turn is taken")
 	require.Equal(p.t, int32(1), p.closes.Load(), "calls of OnClose")

@@ -33,11 +33,15 @@ type sendHook interface {
 	onSend() (streamID uint32, err error)
 }
 
+// unreserved is the largest payload for which newFrame reserves no room: encoded,
+// the message takes less than the goroutine that waits with it.
+const unreserved = 1<<10 - frameHeaderLength
+
 // newFrame returns a frame with room for a payload of size bytes behind its
-// header. It waits for the turn if it is large, and for room in the writer's
-// queue: with a peer that does not read, messages wait unencoded. The payload is
-// to be appended to b, and the result given to sealFrame. Its errors are an
-// *OversizedMessageErr, ctx's, and ErrClosed.
+// header. It waits for the turn if it is large, and, unless it is small, for room
+// in the writer's queue: with a peer that does not read, messages wait unencoded.
+// The payload is to be appended to b, and the result given to sealFrame. Its errors
+// are an *OversizedMessageErr, ctx's, and ErrClosed.
 func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 	if size > int(w.maxSend) {
 		return outFrame{}, newOversizedMessageErr(size, int(w.maxSend))
@@ -49,14 +53,16 @@ func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 		}
 		f.turn = true
 	}
-	w.mu.Lock()
-	err := w.reserveLocked(ctx, frameHeaderLength+size)
-	w.mu.Unlock()
-	if err != nil {
-		w.discard(f)
-		return outFrame{}, err
+	if size > unreserved {
+		w.mu.Lock()
+		err := w.reserveLocked(ctx, frameHeaderLength+size)
+		w.mu.Unlock()
+		if err != nil {
+			w.discard(f)
+			return outFrame{}, err
+		}
+		f.reserved = frameHeaderLength + size
 	}
-	f.reserved = frameHeaderLength + size
 	f.buf = getBuffer(frameHeaderLength + size)
 	f.b = f.buf.b[:frameHeaderLength]
 	return f, nil

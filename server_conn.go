@@ -313,11 +313,7 @@ func (sc *serverConn) afterRemove() {
 }
 
 // inFlight returns the number of calls in the table.
-func (sc *serverConn) inFlight() int {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	return sc.calls.len()
-}
+func (sc *serverConn) inFlight() int { return sc.calls.len() }
 
 // cancelCalls cancels the calls that are running: Serve's context has ended.
 func (sc *serverConn) cancelCalls() {

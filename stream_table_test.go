@@ -6,6 +6,7 @@ package ttrpc
 import (
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,9 @@ func TestStreamTable(t *testing.T) {
 			require.Equal(t, there, ok)
 			require.Equal(t, want, got)
 			delete(model, id)
+		case random.IntN(200) == 0:
+			require.ElementsMatch(t, slices.Collect(maps.Values(model)), table.removeAll())
+			clear(model)
 		case !there:
 			table.put(id, step)
 			model[id] = step
