@@ -74,7 +74,7 @@ func (r *comparison) writeSection(w io.Writer, s section) {
 	report.WriteTable(w, t.cells())
 	fmt.Fprintln(w)
 	if t.withGoals {
-		fmt.Fprintf(w, "%d goals met, %d missed.\n\n", t.met, t.missed)
+		fmt.Fprintf(w, "%d goals met, %d missed: NOTES.md says why.\n\n", t.met, t.missed)
 	}
 }
 

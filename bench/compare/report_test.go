@@ -41,7 +41,7 @@ func TestReport(t *testing.T) {
 		"| 64 callers, time per call |",
 		"| — CPU time per call ",
 		"| ≤ 0.50 | met |",
-		"1 goals met, 0 missed.\n",
+		"1 goals met, 0 missed: NOTES.md says why.\n",
 		"## Against rival\n\ncandidate loses 1 of 2 rows",
 		"| Goals: 64 callers, CPU time per call |           2.00 |",
 	} {
