@@ -34,6 +34,7 @@ var versions = []string{"0.8.6", "0.9.0", "0.10.0"}
 func main() {
 	var r runner
 	flag.BoolVar(&r.verbose, "v", false, "print the frames of every case")
+	flag.BoolVar(&r.keep, "keep", false, "write no results")
 	flag.StringVar(&r.only, "run", "", "run only cases whose names contain this `text`, and write no results")
 	flag.Parse()
 
@@ -57,7 +58,7 @@ func main() {
 
 // A runner holds the flags, and what there is during the run.
 type runner struct {
-	verbose        bool
+	verbose, keep  bool
 	only           string
 	dir            string // temporary
 	target         string // of cargo
@@ -99,7 +100,7 @@ func (r *runner) run(ctx context.Context) (err error) {
 				}
 			}
 		}
-		if r.only != "" {
+		if r.keep || r.only != "" {
 			continue
 		}
 		if err := errors.Join(asynchronous.write("async"), synchronousOnes.write("sync")); err != nil {
