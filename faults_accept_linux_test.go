@@ -39,7 +39,7 @@ func (l *shortListener) Accept() (net.Conn, error) {
 // they are served when it is over, a second later at the latest. The log has a
 // line every ten seconds.
 func TestAcceptFailsForMinutes(t *testing.T) {
-	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EINTR} {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.EINTR, syscall.ENOMEM, syscall.ENOBUFS} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				logged := make(lineLogger, 64)

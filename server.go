@@ -83,7 +83,8 @@ func (l *onceCloseListener) Close() error {
 // Serve accepts connections from l, and serves them, until l fails or the
 // server is stopped; it always closes l. It returns ErrServerClosed, as it is,
 // once Shutdown or Close has been called, and otherwise the error of l.Accept.
-// Errors of Accept that call themselves temporary are waited out.
+// Errors of Accept that call themselves temporary are waited out, and so is the
+// kernel's want of memory.
 //
 // The contexts of handlers have the values of ctx. When ctx ends, the handlers
 // that are running then have their contexts cancelled; Serve goes on, and calls

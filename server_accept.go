@@ -7,14 +7,17 @@ import (
 	"context"
 	"errors"
 	"net"
+	"syscall"
 	"time"
 )
 
 // isTemporary reports whether an error of Accept may pass, like the lack of
-// file descriptors.
+// file descriptors, or of memory in the kernel, which package syscall does not
+// count as temporary.
 func isTemporary(err error) bool {
 	var temporary interface{ Temporary() bool }
-	return errors.As(err, &temporary) && temporary.Temporary()
+	return errors.As(err, &temporary) && temporary.Temporary() ||
+		errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.ENOBUFS)
 }
 
 // occasionally lets something be logged once in a while, so that lasting trouble

@@ -17,10 +17,6 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// maxHeldRequests bounds the requests, in bytes, that a connection's running
-// calls keep until their handlers return.
-const maxHeldRequests = 1 << 30
-
 // serverConn is one connection of a server: it decides which call a frame
 // belongs to. What is in flight is what its table holds: a call enters when its
 // Request has been received, and leaves when its answer takes its place among
@@ -213,9 +209,9 @@ func (sc *serverConn) add(call *serverCall) bool {
 		sc.postResponse(call.id, st.Proto())
 		return false
 	}
-	if sc.heldRequests+int(call.size) > maxHeldRequests {
+	if limit := sc.server.config.maxHeldRequests; sc.heldRequests+int(call.size) > limit {
 		sc.mu.Unlock()
-		st := status.Newf(codes.ResourceExhausted, "too many bytes of requests on this connection: limit %d", maxHeldRequests)
+		st := status.Newf(codes.ResourceExhausted, "too many bytes of requests on this connection: limit %d", limit)
 		sc.postResponse(call.id, st.Proto())
 		return false
 	}

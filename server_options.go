@@ -12,6 +12,10 @@ import (
 const (
 	defaultMaxConnections     = 1 << 16
 	defaultMaxConcurrentCalls = 8192
+
+	// defaultMaxHeldRequests bounds the requests, in bytes, that a connection's
+	// running calls keep until their handlers return. There is no option for it.
+	defaultMaxHeldRequests = 1 << 30
 )
 
 // serverConfig is what options set.
@@ -27,6 +31,7 @@ type serverConfig struct {
 	maxConns         int
 	idleTimeout      time.Duration
 	maxCalls         int
+	maxHeldRequests  int
 	limits           channelLimits
 	budget           receiveBudget
 	codec            codec
@@ -40,6 +45,7 @@ func newServerConfig(opts []ServerOpt) (*serverConfig, error) {
 	config := &serverConfig{
 		handshakeTimeout: defaultHandshakeTimeout,
 		maxCalls:         defaultMaxConcurrentCalls,
+		maxHeldRequests:  defaultMaxHeldRequests,
 		maxConns:         defaultMaxConnections,
 		limits:           defaultChannelLimits,
 		budget:           defaultReceiveBudget,
