@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # All of this needs Go and nothing else, but for the race detector, which needs a
-# C compiler. The tools are pinned in modules of their own, apart from the go.mod
+# C compiler; generators, which wants protoc; and interop, which leaves out the peers
+# in Rust without cargo, and containerd without root. The tools are pinned in modules of their own, apart from the go.mod
 # that users get.
 
 # Modules with tests that need nothing but the library itself.
@@ -45,7 +46,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
-bench-compare: ## measure against the released v1.2.10, grpc-go and drpc, in a quarter of an hour
+bench-compare: ## measure against the released v1.2.10, grpc-go and drpc, in some 15 minutes
 	cd bench && go run ./compare && go run ./grow
 
 bench-quick: ## measure against the released v1.2.10 in 90 seconds

@@ -147,7 +147,7 @@ func (c *Client) logEnd(cause error) {
 	case errors.Is(cause, ErrClosed), errors.Is(cause, io.EOF):
 	case errors.As(cause, &refused):
 		c.config.logger.Error("ttrpc: client handshake failed", "error", cause)
-	case errors.Is(cause, ErrProtocol):
+	case errors.Is(cause, ErrProtocol), errors.Is(cause, errPeerNotReading):
 		c.config.logger.Error("ttrpc: error receiving message", "error", cause)
 	default:
 		c.config.logger.Debug("ttrpc: connection ended", "error", cause)
@@ -162,10 +162,6 @@ func (c *Client) afterClose() {
 	}
 }
 
-// frameLate implements channelOwner. Nothing can follow a frame that does not
-// end.
-func (c *Client) frameLate(err error) { c.shut(err) }
-
 // closeDone notes that config.onClose has returned.
 func (c *Client) closeDone() {
 	c.mu.Lock()
@@ -175,6 +171,10 @@ func (c *Client) closeDone() {
 		close(c.closeWaiter)
 	}
 }
+
+// frameLate implements channelOwner. Nothing can follow a frame that does not
+// end.
+func (c *Client) frameLate(err error) { c.shut(err) }
 
 // writeFailed implements channelOwner.
 func (c *Client) writeFailed(err error) {

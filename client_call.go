@@ -17,6 +17,12 @@ import (
 // clientCall is a unary call that waits for its response. Each client pools its
 // own: a call is in use until the goroutine that made it has taken it out of the
 // client's table, or has received from done because somebody else had.
+//
+//	Call ─▶ callDirect: requestFrame ─▶ roundTrip: writer.send ─▶ onSend, into the
+//	table ─▶ wait for done
+//	    the reading goroutine: channel.receiveFrames ─▶ assembler.advance ─▶
+//	    Client.receiveFrame, out of the table ─▶ clientCall.receiveFrame ─▶ done
+//	─▶ parseResponse ─▶ unmarshal
 type clientCall struct {
 	client *Client
 	id     uint32        // set by onSend

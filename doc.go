@@ -17,7 +17,9 @@
 // Every call is handled in a goroutine, so handlers run at the same time, also
 // those of one connection. A handler's context ends when the handler returns,
 // when the client cancels the call or has disconnected, when the deadline that
-// the client set passes, and when the server is closed. It carries the values of
+// the client set passes, when Serve's context ends while the handler runs, and
+// when the server is closed. To stop a server takes Shutdown or Close: Serve goes
+// on when its context has ended. A handler's context carries the values of
 // Serve's context, the client's metadata ([GetMetadata]), and the peer's address
 // and identity ([GetPeer]).
 //
@@ -40,9 +42,8 @@
 // per connection ([WithClientReceiveBudget], [WithServerReceiveBudget]). A
 // stream that exceeds it ends with [ErrStreamFull], or for the other side with
 // codes.ResourceExhausted; calls do not notice, nor do streams that keep little
-// themselves. The client of
-// a stream that it will not receive to its end should cancel the context with
-// which it was opened.
+// themselves. The client of a stream that it will not receive to its end should
+// cancel the context with which it was opened.
 //
 // # Messages
 //
@@ -62,7 +63,8 @@
 //
 // [UnaryClientInterceptor], [UnaryServerInterceptor] and
 // [StreamServerInterceptor] stand around calls: to log, to measure, to check, to
-// change. Options chain them, the first one outermost.
+// change. Options chain them, the first one outermost. Streams have none on the
+// client.
 //
 // # Errors and status
 //
@@ -90,8 +92,8 @@
 // All types are safe for use by several goroutines, except that an [MD] that is
 // shared must not be changed.
 //
-// Every function that can wait and has a context leaves when that ends, also if
-// the peer has stopped reading. A frame that was half written by then is
+// Every function that can wait and has a context, except Serve, leaves when that
+// ends, also if the peer has stopped reading. A frame that was half written by then is
 // finished in the background.
 //
 // [Server.Shutdown] lets what is in flight finish, [Server.Close] does not. Both
@@ -107,11 +109,13 @@
 // # Limits
 //
 // A message, with its envelope, has at most 4 MiB. A server has at most 65536
-// connections, and a connection at most 8192 calls whose handlers run; streams
+// connections, and a connection at most 8192 calls in flight; streams
 // keep at most 16 MiB each and 64 MiB together, a handshake takes at most 10
 // seconds, a frame that has begun arrives within 2 minutes, and a peer that has
 // to read does so within 10 seconds. Idle connections stay. Options change all
-// of that. SECURITY.md says what follows from them.
+// of that: for zero and negative values see each. Without an option, a call has at
+// most 1 MiB of metadata, a status 1024 details, and a connection 1 GiB of requests
+// whose handlers run. SECURITY.md says what follows from them.
 //
 // # Logging
 //
@@ -125,9 +129,10 @@
 // failed ("refusing connection after handshake", "client handshake failed"), a
 // panic that was contained ("handler panicked"), an Accept that failed ("failed
 // accept; backoff 1s"), and connections above the limit ("connection refused:
-// there are too many"). Who reads the logs of v1.2.10 finds the first, second and
-// fifth with its words, and nothing of what it said of single frames: those are
-// answered, and not logged.
+// there are too many"). Who reads the logs of v1.2.10 finds "error receiving
+// message", "refusing connection after handshake" and "failed accept; backoff" with
+// its words, and nothing of what it said of single frames: those are answered, and
+// not logged.
 //
 // # Protocol
 //

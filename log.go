@@ -15,9 +15,9 @@ import (
 // that ended badly, a refused handshake, a contained panic. The arguments after
 // msg are alternating keys and values. *slog.Logger is a Logger.
 //
-// A peer can cause at most one line per connection, and ten for contained panics;
-// all clients of a server together ten at once, and then one in a second, which
-// says how many were dropped. The methods are called from several goroutines at
+// A peer can cause at most one error line per connection, and ten for contained
+// panics; all clients of a server together ten at once, and then one in a second,
+// which says how many were dropped. The methods are called from several goroutines at
 // once, and must not block for long.
 type Logger interface {
 	// Debug reports what is of interest only in the search for a fault.

@@ -33,9 +33,9 @@ type sendHook interface {
 	onSend() (streamID uint32, err error)
 }
 
-// unreserved is the largest payload for which newFrame reserves no room: encoded,
+// maxUnreserved is the largest payload for which newFrame reserves no room: encoded,
 // the message takes less than the goroutine that waits with it.
-const unreserved = 1<<10 - frameHeaderLength
+const maxUnreserved = 1<<10 - frameHeaderLength
 
 // newFrame returns a frame with room for a payload of size bytes behind its
 // header. It waits for the turn if it is large, and, unless it is small, for room
@@ -53,7 +53,7 @@ func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 		}
 		f.turn = true
 	}
-	if size > unreserved {
+	if size > maxUnreserved {
 		w.mu.Lock()
 		err := w.reserveLocked(ctx, frameHeaderLength+size)
 		w.mu.Unlock()

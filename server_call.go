@@ -155,7 +155,7 @@ func (c *serverCall) takeAnswerLocked(cause error) bool {
 	}
 	c.answered = true
 	if c.stream != nil {
-		c.stream.answer = cause
+		c.stream.sendErr = cause
 	}
 	return true
 }

@@ -22,6 +22,13 @@ import (
 // Request has been received, and leaves when its answer takes its place among
 // the frames to be written, or when its handler returns, whichever is later.
 //
+// A unary call goes this way:
+//
+//	channel.receiveFrames ─▶ assembler.advance ─▶ serverConn.receiveFrame ─▶
+//	handleRequest: parseRequest, services.find, add to the table, take a worker
+//	    the worker: serverCall.run ─▶ handle, the handler ─▶ finish: answerFrame ─▶
+//	    writer.send ─▶ serverCall.onSend, out of the table ─▶ rawConn.tryWrite
+//
 // PROTOCOL.md, "What a server does", has a row for every case in here.
 type serverConn struct {
 	*channel
@@ -52,7 +59,7 @@ type serverConn struct {
 	inputOver    bool // the client sends nothing more
 	ended        bool
 	removed      bool
-	answered     bool        // while draining
+	answeredLate bool        // a call has been answered while draining
 	linger       *time.Timer // ends a connection that has ended, but for closing it
 	stall        *time.Timer // runs checkStall while draining
 	grace        *time.Timer // runs graceOver when the client has closed its side
@@ -292,7 +299,7 @@ func (sc *serverConn) remove(call *serverCall) {
 // no lock is held.
 func (sc *serverConn) removeLocked(call *serverCall) (ending bool) {
 	if in, _ := sc.calls.get(call.id); in == call {
-		sc.answered = sc.answered || sc.draining
+		sc.answeredLate = sc.answeredLate || sc.draining
 		sc.calls.remove(call.id)
 		sc.idleWatch.touch()
 		sc.heldRequests -= int(call.size)
@@ -311,7 +318,7 @@ func (sc *serverConn) afterRemove() {
 // inFlight returns the number of calls in the table.
 func (sc *serverConn) inFlight() int { return sc.calls.len() }
 
-// cancelCalls cancels the calls that are running: Serve's context has ended.
+// cancelCalls cancels the calls that are running.
 func (sc *serverConn) cancelCalls() {
 	for _, call := range sc.snapshot() {
 		call.abandon(context.Canceled)

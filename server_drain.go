@@ -4,16 +4,21 @@
 package ttrpc
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"runtime"
-	"strconv"
 	"time"
 )
 
 // This file is how a server's connection ends: at once, by end, or, by drain, as
 // soon as nothing is in flight.
+//
+//	in a handshake ──setOpened──▶ open ──drain──▶ draining ──claimIdle──▶ ended
+//	      │                        │                 │         (lingering, maybe)
+//	      └──────────── end ───────┴──────── end ────┘───────▶ ended
+//
+// It drains when the server shuts down, when its idleWatch says so, and when the
+// client has closed its side. Whoever sets ended calls tearDown, which closes; a
+// connection that lingers is torn down a moment later. It leaves the server's table
+// when its last handler has returned as well: removeFromServer.
 
 // errDrained ends a connection that has nothing to do any more.
 var errDrained = errors.New("nothing in flight")
@@ -117,7 +122,7 @@ func (sc *serverConn) idle() {
 
 // mustLingerLocked reports whether endLinger closes the connection once it has
 // nothing to write. That does not change any more when the connection has ended.
-func (sc *serverConn) mustLingerLocked() bool { return sc.answered && sc.lingers }
+func (sc *serverConn) mustLingerLocked() bool { return sc.answeredLate && sc.lingers }
 
 // endLinger closes a connection that lingers. Only the first call counts.
 func (sc *serverConn) endLinger(cause error) {
@@ -165,9 +170,7 @@ func (sc *serverConn) tearDown(cause error) {
 	sc.idleWatch.stopLocked()
 	sc.mu.Unlock()
 	sc.out.end(cause) // first, so that senders get ErrClosed
-	for _, call := range sc.snapshot() {
-		call.abandon(context.Canceled)
-	}
+	sc.cancelCalls()
 	sc.close(cause)
 	sc.logEnd(cause)
 	sc.removeFromServer()
@@ -224,21 +227,4 @@ func (sc *serverConn) callOfGoroutine(goroutine uint64) *serverCall {
 		}
 	}
 	return nil
-}
-
-// currentGoroutine returns the number that stack traces give the goroutine, or 0
-// if it cannot tell. It serves one purpose: Shutdown has to know whether a
-// handler is calling it.
-func currentGoroutine() uint64 {
-	var buf [64]byte
-	trace := buf[:runtime.Stack(buf[:], false)]
-	fields := bytes.Fields(trace) // "goroutine 18 [running]:..."
-	if len(fields) < 2 {
-		return 0
-	}
-	n, err := strconv.ParseUint(string(fields[1]), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

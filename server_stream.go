@@ -49,7 +49,7 @@ type serverStream struct {
 	remoteClosed bool // the client sends nothing more
 
 	// guarded by serverConn.mu
-	answer error // once the call is answered: what SendMsg returns
+	sendErr error // once the call is answered: what SendMsg returns
 
 	sends atomic.Int32 // in a row, without a receive
 }
@@ -160,7 +160,7 @@ func (ss *serverStream) onSend() (uint32, error) {
 	case call.sc.inputOver:
 		return 0, ErrClosed
 	case call.answered:
-		return 0, ss.answer
+		return 0, ss.sendErr
 	}
 	return call.id, nil
 }

@@ -4,6 +4,9 @@
 package ttrpc
 
 import (
+	"bytes"
+	"runtime"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -46,9 +49,6 @@ type worker struct {
 	running   bool   // owned by who has taken the worker
 	input     []byte // a small request, from take to the end of the task
 }
-
-// run has t run by a worker.
-func (p *workers) run(t task) { p.take().start(t) }
 
 // take returns a worker that has nothing to do, for the caller to start.
 func (p *workers) take() *worker {
@@ -145,4 +145,21 @@ func (p *workers) close() {
 	if p.trimmer != nil {
 		p.trimmer.Stop()
 	}
+}
+
+// currentGoroutine returns the number that stack traces give the goroutine, or 0
+// if it cannot tell. It serves one purpose: Shutdown has to know whether a
+// handler is calling it.
+func currentGoroutine() uint64 {
+	var buf [64]byte
+	trace := buf[:runtime.Stack(buf[:], false)]
+	fields := bytes.Fields(trace) // "goroutine 18 [running]:..."
+	if len(fields) < 2 {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(fields[1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// run has t run by a worker.
+func (p *workers) run(t task) { p.take().start(t) }
+
 // taskFunc is a task.
 type taskFunc func(*worker)
 

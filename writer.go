@@ -516,8 +516,8 @@ func (w *writer) end(err error) bool {
 	}
 	w.err = err
 	rest := w.takeLocked()
-	for _, let := range w.waiting {
-		close(let)
+	for _, admitted := range w.waiting {
+		close(admitted)
 	}
 	w.waiting = nil
 	w.onIdle = nil

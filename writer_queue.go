@@ -96,21 +96,21 @@ func (w *writer) reserveLocked(ctx context.Context, n int) error {
 // waitLocked waits to be let in: behind the others or, if this sender has been
 // let in before but others were faster, in front of them.
 func (w *writer) waitLocked(ctx context.Context, again bool) error {
-	let := make(chan struct{})
+	admitted := make(chan struct{})
 	if again {
-		w.waiting = slices.Insert(w.waiting, 0, let)
+		w.waiting = slices.Insert(w.waiting, 0, admitted)
 	} else {
-		w.waiting = append(w.waiting, let)
+		w.waiting = append(w.waiting, admitted)
 	}
 	w.mu.Unlock()
 	select {
-	case <-let:
+	case <-admitted:
 		w.mu.Lock()
 		return nil
 	case <-ctx.Done():
 	}
 	w.mu.Lock()
-	if i := slices.Index(w.waiting, let); i >= 0 {
+	if i := slices.Index(w.waiting, admitted); i >= 0 {
 		w.waiting = slices.Delete(w.waiting, i, i+1)
 	} else {
 		w.admitLocked() // it had been let in: somebody else, then

@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/containerd/ttrpc/bench/internal/report"
@@ -90,13 +91,17 @@ func run(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
+	p := newPlan(c, only)
+	if len(p.sections) == 0 {
+		return fmt.Errorf("no axis matches %q; there are %s", c.axes, strings.Join(axisNames(), ", "))
+	}
 	dir, err := os.MkdirTemp("", "ttrpc-compare-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	started := time.Now()
-	r := &comparison{config: c, machine: report.ReadMachine(), plan: newPlan(c, only)}
+	r := &comparison{config: c, machine: report.ReadMachine(), plan: p}
 	if r.lineup, err = newLineup(ctx, c, dir); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ package main
 
 import (
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/containerd/ttrpc/bench/internal/contender"
@@ -44,6 +45,18 @@ func newPlan(c config, only *regexp.Regexp) plan {
 		}
 	}
 	return p
+}
+
+// axisNames returns the names that -axis knows.
+func axisNames() []string {
+	var names []string
+	for _, s := range sections {
+		for _, g := range s.groups {
+			names = append(names, g.axis)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // only returns the section with those groups only whose axes match.

@@ -29,10 +29,14 @@ import (
 )
 
 func main() {
-	lasts := flag.Duration("for", time.Minute, "how `long` it runs")
+	lasts := flag.Duration("for", time.Minute, "how `long` it runs; a minute at least")
 	lines := flag.Int("lines", 40, "how many lines it prints; at least 8")
 	seed := flag.Uint64("seed", 1, "what chance depends on")
 	flag.Parse()
+	if *lasts < time.Minute {
+		fmt.Fprintln(os.Stderr, "soak: within less than a minute memory does not level off")
+		os.Exit(2)
+	}
 	if err := run(*lasts, max(*lines, 8), *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
