@@ -90,6 +90,7 @@ var parts = []part{
 	}},
 	{"consumers", (*runner).runConsumers},
 	{"rust", func(r *runner) ([]*report.Result, error) { return nil, r.runProgram("../rust", "-keep") }},
+	{"containerd", func(r *runner) ([]*report.Result, error) { return nil, r.runProgram("../containerd", "-keep") }},
 }
 
 func partNames() (names []string) {

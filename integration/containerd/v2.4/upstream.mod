@@ -1,4 +1,4 @@
-module github.com/containerd/ttrpc/integration/containerd/v2
+module github.com/containerd/ttrpc/integration/containerd/v2.4
 
 go 1.26.6
 
