@@ -30,13 +30,31 @@ type callContext struct {
 
 // callDeadline is the deadline of a call that has one.
 type callDeadline struct {
-	at    time.Time
-	timer *time.Timer // runs serverCall.deadlinePassed; nil if that was too late
+	at time.Time // immutable
+
+	mu      sync.Mutex
+	timer   *time.Timer // runs serverCall.deadlinePassed, then serverCall.expire
+	stopped bool
+}
+
+// after has f called some time from now, unless the call ends before.
+func (d *callDeadline) after(wait time.Duration, f func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.stopped {
+		d.timer = time.AfterFunc(wait, f)
+	}
 }
 
 // stop is called when the call has ended. A nil deadline may be stopped.
 func (d *callDeadline) stop() {
-	if d != nil && d.timer != nil {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopped = true
+	if d.timer != nil {
 		d.timer.Stop()
 	}
 }

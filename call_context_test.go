@@ -338,3 +338,24 @@ func TestAfterFuncOfCallThatEndsMeanwhile(t *testing.T) {
 		require.False(t, stop())
 	})
 }
+
+// What a deadline was going to do is not done once the call has ended, and the call
+// is not kept for it.
+func TestCallDeadlineStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ran []string
+		var first, second callDeadline
+		first.after(time.Second, func() {
+			ran = append(ran, "deadline")
+			first.after(time.Second, func() { ran = append(ran, "patience") })
+		})
+		second.after(time.Second, func() { ran = append(ran, "stopped") })
+		second.stop()
+		second.after(time.Second, func() { ran = append(ran, "after the end") })
+		<-time.After(time.Second)
+		synctest.Wait()
+		first.stop()
+		<-time.After(time.Minute)
+		require.Equal(t, []string{"deadline"}, ran)
+	})
+}

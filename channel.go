@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -178,6 +179,11 @@ func (ch *channel) receiveFrames(conn net.Conn, raw *rawConn) error {
 				ch.out.throttle(ch.limits.stallTimeout)
 			}
 			ch.timeFrame()
+			if n >= ch.in.size/2 {
+				// There is probably more, and others want to read as well: a peer that
+				// floods us must not keep a processor for a whole time slice.
+				runtime.Gosched()
+			}
 		}
 		if err != nil {
 			return ch.readError(err)

@@ -128,6 +128,10 @@ func marshalSelf(m selfEncoded) ([]byte, error) {
 	return b[:n], nil
 }
 
+// unmarshalOptions limits how deep messages may be nested, so that one of a few
+// kilobytes does not make the stack of its goroutine grow to many megabytes.
+var unmarshalOptions = proto.UnmarshalOptions{RecursionLimit: 1000}
+
 // unmarshal decodes b into m, replacing what m holds. It keeps nothing of b.
 func (c codec) unmarshal(b []byte, m any) (err error) {
 	if pm, ok := m.(proto.Message); ok {
@@ -137,7 +141,7 @@ func (c codec) unmarshal(b []byte, m any) (err error) {
 				return vt.UnmarshalVT(b)
 			}
 		}
-		return proto.Unmarshal(b, pm)
+		return unmarshalOptions.Unmarshal(b, pm)
 	}
 	defer recoverForeign(m, &err)
 	switch m := m.(type) {
@@ -147,7 +151,7 @@ func (c codec) unmarshal(b []byte, m any) (err error) {
 		m.Reset()
 		return m.Unmarshal(b)
 	case protoadapt.MessageV1:
-		return proto.Unmarshal(b, protoadapt.MessageV2Of(m))
+		return unmarshalOptions.Unmarshal(b, protoadapt.MessageV2Of(m))
 	}
 	return errUnknownMessage
 }

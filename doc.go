@@ -109,13 +109,13 @@
 // # Limits
 //
 // A message, with its envelope, has at most 4 MiB. A server has at most 65536
-// connections, and a connection at most 8192 calls in flight; streams
-// keep at most 16 MiB each and 64 MiB together, a handshake takes at most 10
-// seconds, a frame that has begun arrives within 2 minutes, and a peer that has
-// to read does so within 10 seconds. Idle connections stay. Options change all
-// of that: for zero and negative values see each. Without an option, a call has at
-// most 1 MiB of metadata, a status 1024 details, and a connection 1 GiB of requests
-// whose handlers run. SECURITY.md says what follows from them.
+// connections, and a connection at most 8192 calls in flight; streams keep at most
+// 16 MiB each and 64 MiB together, a handshake takes at most 10 seconds, a frame
+// that has begun arrives within 2 minutes, and a peer that has to read does so
+// within 10 seconds. Idle connections stay. Options change all of that: for zero
+// and negative values see each. Without an option, a call has at most 1 MiB of
+// metadata, a message 1000 levels, a status 1024 details, and a connection 1 GiB
+// of requests whose handlers run. SECURITY.md says what follows from them.
 //
 // # Logging
 //

@@ -6,6 +6,7 @@ package ttrpc
 import (
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	spb "google.golang.org/genproto/googleapis/rpc/status"
@@ -20,18 +21,26 @@ import (
 // google.golang.org/protobuf, which so decides every doubtful case.
 
 const (
-	// maxMetadata bounds the metadata of a Request: its bytes, and 64 for each
+	// maxMetadata bounds the metadata of a Request: its bytes, and 128 for each
 	// value, because short ones take much more memory than bytes on the wire.
 	maxMetadata      = 1 << 20
-	metadataOverhead = 64
+	metadataOverhead = 128
 
 	// maxStatusDetails is how many details of a status are decoded, for the same
 	// reason. A status that has more loses them.
 	maxStatusDetails = 1024
+
+	// maxGroupDepth is how deep groups may be nested. The envelope has none, but
+	// unknown fields may be groups. protobuf skips them by recursion, so that a few
+	// kilobytes would make the reading goroutine's stack grow to megabytes.
+	maxGroupDepth = 100
 )
 
 // errMetadataTooLarge refuses a Request.
 var errMetadataTooLarge = fmt.Errorf("metadata exceeds %d bytes", maxMetadata)
+
+// errGroupsTooDeep refuses an envelope.
+var errGroupsTooDeep = fmt.Errorf("groups are nested more than %d deep", maxGroupDepth)
 
 // Field numbers of the envelope's messages.
 const (
@@ -58,6 +67,70 @@ func consumeTag(b []byte) (protowire.Number, protowire.Type, int) {
 		n = -1
 	}
 	return num, typ, n
+}
+
+// groupTooDeep is what consumeField returns for groups that are nested too deep;
+// other errors of it, and those of package protowire, are negative, too.
+const groupTooDeep = math.MinInt
+
+// consumeField is protowire.ConsumeFieldValue, but does not recurse.
+func consumeField(num protowire.Number, typ protowire.Type, b []byte) int {
+	if typ == protowire.StartGroupType {
+		return consumeGroup(num, b)
+	}
+	return protowire.ConsumeFieldValue(num, typ, b)
+}
+
+// consumeGroup returns the length of what follows the start of a group, with its
+// end.
+func consumeGroup(num protowire.Number, b []byte) int {
+	size := len(b)
+	open := append(make([]protowire.Number, 0, maxGroupDepth), num)
+	for len(open) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return n
+		}
+		b = b[n:]
+		switch {
+		case typ == protowire.StartGroupType && len(open) == maxGroupDepth:
+			return groupTooDeep
+		case typ == protowire.StartGroupType:
+			open = append(open, num)
+		case typ == protowire.EndGroupType && num == open[len(open)-1]:
+			open = open[:len(open)-1]
+		default: // of which an end in the wrong place is an error
+			if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
+				return n
+			}
+			b = b[n:]
+		}
+	}
+	return size - len(b)
+}
+
+// hasDeepGroups reports whether groups are nested too deep in an encoded message,
+// up to where it is malformed. path leads to the messages in it that may have some,
+// too: a field's number, one in that field's message, and so on.
+func hasDeepGroups(b []byte, path ...protowire.Number) bool {
+	for len(b) > 0 {
+		num, typ, n := consumeTag(b)
+		if n < 0 {
+			return false
+		}
+		b = b[n:]
+		m := consumeField(num, typ, b)
+		if m < 0 {
+			return m == groupTooDeep
+		}
+		if len(path) > 0 && num == path[0] && typ == protowire.BytesType {
+			if v, _ := protowire.ConsumeBytes(b); hasDeepGroups(v, path[1:]...) {
+				return true
+			}
+		}
+		b = b[m:]
+	}
+	return false
 }
 
 // outRequest is a Request about to be encoded.
@@ -155,7 +228,8 @@ type inRequest struct {
 	payload         []byte
 	timeoutNano     int64
 	md              MD
-	mdSize          int // as for maxMetadata
+	mdSize          int  // as for maxMetadata
+	apart           bool // its slices lie in memory of their own
 }
 
 // parseRequest decodes a Request.
@@ -171,6 +245,9 @@ func parseRequest(b []byte) (inRequest, error) {
 	if metadataSize(b) > maxMetadata {
 		return inRequest{}, errMetadataTooLarge
 	}
+	if hasDeepGroups(b, requestMetadata) {
+		return inRequest{}, errGroupsTooDeep
+	}
 	var req Request
 	if err := proto.Unmarshal(b, &req); err != nil {
 		return inRequest{}, err
@@ -180,6 +257,7 @@ func parseRequest(b []byte) (inRequest, error) {
 		method:      []byte(req.Method),
 		payload:     req.Payload,
 		timeoutNano: req.TimeoutNano,
+		apart:       true,
 	}
 	for _, kv := range req.Metadata {
 		r.addMetadata(kv.GetKey(), kv.GetValue())
@@ -196,7 +274,7 @@ func metadataSize(b []byte) int {
 		if n < 0 {
 			break
 		}
-		m := protowire.ConsumeFieldValue(num, typ, b[n:])
+		m := consumeField(num, typ, b[n:])
 		if m < 0 {
 			break
 		}
@@ -231,7 +309,7 @@ func (r *inRequest) parse(b []byte) bool {
 			r.timeoutNano = int64(v)
 			b = b[n:]
 		default: // a field of a later version
-			n := protowire.ConsumeFieldValue(num, typ, b)
+			n := consumeField(num, typ, b)
 			if n < 0 {
 				return false
 			}
@@ -334,6 +412,9 @@ func parseResponse(b []byte) (inResponse, error) {
 	if r.details > maxStatusDetails {
 		return inResponse{}, &malformedError{errTooManyDetails}
 	}
+	if hasDeepGroups(b, responseStatus, statusDetails) {
+		return inResponse{}, &malformedError{errGroupsTooDeep}
+	}
 	var resp Response
 	if err := proto.Unmarshal(b, &resp); err != nil {
 		return inResponse{}, &malformedError{err}
@@ -351,7 +432,7 @@ func (r *inResponse) parse(b []byte) bool {
 		}
 		b = b[n:]
 		if typ != protowire.BytesType || num > responsePayload {
-			if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
+			if n = consumeField(num, typ, b); n < 0 {
 				return false
 			}
 			b = b[n:]
@@ -378,6 +459,9 @@ func (r *inResponse) parseStatus(b []byte) bool {
 	if !ok || r.status != nil { // or parts of one message: they want merging
 		return false
 	}
+	if hasDeepGroups(b, statusDetails) {
+		return false
+	}
 	if details > maxStatusDetails {
 		b = others
 	}
@@ -393,7 +477,7 @@ func splitDetails(b []byte) (others []byte, details int, ok bool) {
 		if n < 0 {
 			return others, details, false
 		}
-		m := protowire.ConsumeFieldValue(num, typ, b[n:])
+		m := consumeField(num, typ, b[n:])
 		if m < 0 {
 			return others, details, false
 		}

@@ -5,6 +5,7 @@ package ttrpc
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -26,6 +27,10 @@ func requireRequestLikeProtobuf(t testing.TB, b []byte) {
 	var want Request
 	wantErr := proto.Unmarshal(b, &want)
 	got, err := parseRequest(b)
+	if errors.Is(err, errGroupsTooDeep) {
+		requireDeepGroups(t, b)
+		return
+	}
 	require.Equal(t, wantErr == nil, err == nil, "protobuf says %v, and parseRequest %v, for %x", wantErr, err, b)
 	if err != nil {
 		require.Equal(t, wantErr.Error(), err.Error())
@@ -52,6 +57,10 @@ func requireResponseLikeProtobuf(t testing.TB, b []byte) {
 	var want Response
 	wantErr := proto.Unmarshal(b, &want)
 	got, err := parseResponse(b)
+	if errors.Is(err, errGroupsTooDeep) {
+		requireDeepGroups(t, b)
+		return
+	}
 	require.Equal(t, wantErr == nil, err == nil, "protobuf says %v, and parseResponse %v, for %x", wantErr, err, b)
 	if err != nil {
 		require.Equal(t, wantErr.Error(), err.Error())
@@ -60,6 +69,58 @@ func requireResponseLikeProtobuf(t testing.TB, b []byte) {
 	require.Equal(t, string(want.Payload), string(got.payload))
 	require.Equal(t, want.Status == nil, got.status == nil, "status field")
 	require.True(t, proto.Equal(want.Status, got.status), "want status %v, got %v", want.Status, got.status)
+}
+
+// requireDeepGroups checks that b can have groups that are nested too deep: it has
+// enough bytes that may be a group's start.
+func requireDeepGroups(t testing.TB, b []byte) {
+	t.Helper()
+	starts := 0
+	for _, c := range b {
+		if protowire.Type(c&7) == protowire.StartGroupType {
+			starts++
+		}
+	}
+	require.Greater(t, starts, maxGroupDepth)
+}
+
+// nested returns groups with that many levels.
+func nested(levels int) []byte {
+	return concat(
+		bytes.Repeat(protowire.AppendTag(nil, 6, protowire.StartGroupType), levels),
+		bytes.Repeat(protowire.AppendTag(nil, 6, protowire.EndGroupType), levels),
+	)
+}
+
+// Groups are skipped, wherever an envelope has some, unless they are nested too
+// deep.
+func TestGroupsInEnvelope(t *testing.T) {
+	odd := field(1, "\xff") // not UTF-8, so protobuf is asked
+	for _, where := range []struct {
+		name  string
+		parse func(groups []byte) error
+	}{
+		{"Request", func(g []byte) error { _, err := parseRequest(g); return err }},
+		{"metadata", func(g []byte) error { _, err := parseRequest(field(5, string(g))); return err }},
+		{"Response", func(g []byte) error { _, err := parseResponse(g); return err }},
+		{"status", func(g []byte) error { _, err := parseResponse(field(1, string(g))); return err }},
+		{"details", func(g []byte) error {
+			_, err := parseResponse(field(1, string(field(3, string(g)))))
+			return err
+		}},
+	} {
+		t.Run(where.name, func(t *testing.T) {
+			require.NoError(t, where.parse(nested(maxGroupDepth)))
+			for _, levels := range []int{maxGroupDepth + 1, 9_000, 20_000} {
+				require.ErrorIs(t, where.parse(nested(levels)), errGroupsTooDeep, "%d levels", levels)
+			}
+			require.NoError(t, where.parse(bytes.Repeat(nested(maxGroupDepth), 50)), "one behind the other")
+		})
+	}
+	_, err := parseRequest(concat(odd, nested(maxGroupDepth+1)))
+	require.ErrorIs(t, err, errGroupsTooDeep)
+	_, err = parseRequest(concat(odd, nested(maxGroupDepth)))
+	require.ErrorContains(t, err, "UTF-8")
 }
 
 // field returns the encoding of a length-delimited field.

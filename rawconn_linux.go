@@ -62,9 +62,23 @@ func newRawConn(conn net.Conn, progress *atomic.Uint64) *rawConn {
 	if err != nil {
 		return nil
 	}
+	refuseDescriptors(conn, rc)
 	r := &rawConn{rc: rc, progress: progress}
 	r.onRead, r.onWrite = r.readReady, r.writeReady
 	return r
+}
+
+// refuseDescriptors has the kernel refuse file descriptors that the peer sends along
+// with bytes: they would be closed while the bytes are read, which may take as long
+// as the peer likes, and a rawConn's reads do not let other goroutines run meanwhile.
+// Kernels before 6.16 cannot refuse them.
+func refuseDescriptors(conn net.Conn, rc syscall.RawConn) {
+	if _, ok := conn.(*net.UnixConn); !ok {
+		return
+	}
+	_ = rc.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0)
+	})
 }
 
 // readInto waits for bytes and puts them into a's space. It returns how many

@@ -202,6 +202,7 @@ func TestShortReadBeforeDescriptorLeavesNothing(t *testing.T) {
 	near, far := unixPair(t, "unix")
 	client := NewClient(near)
 	defer client.Close()
+	passDescriptors(t, near)
 	answer := func(id uint32, payload string) []byte {
 		b, err := appendResponse(nil, prepareBytes(append([]byte{0x0a, byte(len(payload))}, payload...)))
 		require.NoError(t, err)
@@ -227,6 +228,47 @@ func TestShortReadBeforeDescriptorLeavesNothing(t *testing.T) {
 		require.NoError(t, receiveOrFail(t, ends, "the first call"))
 		require.NoError(t, receiveOrFail(t, ends, "the second call"))
 	}
+}
+
+// passDescriptors lets descriptors through again, where the kernel can refuse them.
+func passDescriptors(t *testing.T, conn *net.UnixConn) {
+	setPassRights(t, conn, 1)
+}
+
+// setPassRights returns the error of the kernel, if it does not know the option.
+func setPassRights(t *testing.T, conn *net.UnixConn, value int) (unknown error) {
+	rc, err := conn.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, rc.Control(func(fd uintptr) {
+		unknown = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSRIGHTS, value)
+	}))
+	if unknown != nil {
+		require.ErrorIs(t, unknown, unix.ENOPROTOOPT)
+	}
+	return unknown
+}
+
+// A peer cannot have us close descriptors, which may take long, while we read.
+func TestDescriptorsAreRefused(t *testing.T) {
+	near, far := unixPair(t, "unix")
+	if err := setPassRights(t, far, 0); err != nil {
+		t.Skip("the kernel cannot refuse descriptors, which came with Linux 6.16:", err)
+	}
+	client := NewClient(near)
+	defer client.Close()
+	call := func() error {
+		return client.Call(t.Context(), "service", "Method", &wrapperspb.StringValue{}, &wrapperspb.StringValue{})
+	}
+	ends := make(chan error, 1)
+	go func() { ends <- call() }()
+	_, err := readFrame(far) // so the client has the connection open
+	require.NoError(t, err)
+	answer := frameOf(1, frameResponse, 0, nil)
+	_, _, err = far.WriteMsgUnix(answer, syscall.UnixRights(int(os.Stdin.Fd())), nil)
+	require.ErrorIs(t, err, unix.EPERM)
+	_, err = far.Write(answer)
+	require.NoError(t, err)
+	require.NoError(t, receiveOrFail(t, ends, "the call"))
 }
 
 // A frame may be under way, or arrive at that very moment, when a connection

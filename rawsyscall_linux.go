@@ -15,8 +15,9 @@ import (
 // rawRead and rawWrite read into and write from b, which is not empty, without
 // telling the scheduler. So a goroutine keeps its processor while the peer, who
 // may run on the same one, takes its turn; that takes a third off the time of a
-// call. It is safe because they never wait, not even if somebody has put the
-// socket into blocking mode, and because at most rawChunk bytes are copied.
+// call. It is safe because they do not wait for the peer, not even if somebody has
+// put the socket into blocking mode, and because at most rawChunk bytes are copied.
+// (What a read might do besides: see refuseDescriptors.)
 func rawRead(fd uintptr, b []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, fd,
 		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)

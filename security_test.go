@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/containerd/ttrpc"
 	"google.golang.org/genproto/googleapis/rpc/status"
@@ -57,21 +58,90 @@ func TestStreamIDGapsAreBounded(t *testing.T) {
 // TestAnswersForPeerThatDoesNotReadAreBounded sends what calls for an answer,
 // for as long as the server takes it, and reads none.
 func TestAnswersForPeerThatDoesNotReadAreBounded(t *testing.T) {
+	const accepted = 1 << 20 // answers, in bytes, besides what is being written
+	answer, err := proto.Marshal(&ttrpc.Response{Status: &status.Status{
+		Code:    int32(codes.InvalidArgument),
+		Message: "StreamID must be odd for client initiated streams",
+	}})
+	require.NoError(t, err)
+	size := len(frameBytes(2, typeResponse, 0, answer))
 	synctest.Test(t, func(t *testing.T) {
 		l := servePipe(t, newServer(t))
 		conn := l.dialPipe(t)
 		bad := frameBytes(2, typeRequest, 0, nil) // an even id
 		var frames int
+		start := time.Now()
 		for {
 			if _, err := conn.Write(bad); err != nil {
 				break // the server has closed the connection
 			}
 			frames++
 		}
-		// What is being written does not count, so it is somewhat more than 1 MiB.
-		const answer = 10 + len("StreamID must be odd for client initiated streams")
-		require.Less(t, frames*answer, 2<<20)
+		require.Equal(t, 10*time.Second, time.Since(start), "until the connection was closed")
+		require.Greater(t, frames*size, accepted)
+		// What is being written is no more than what was accepted before.
+		require.LessOrEqual(t, frames*size, 2*(accepted+size))
 	})
+}
+
+// TestAnsweredCallCountsUntilHandlerReturns gives up a call whose handler goes on,
+// by its deadline or by a Cancel. That makes no room for another handler.
+func TestAnsweredCallCountsUntilHandlerReturns(t *testing.T) {
+	for _, kind := range []struct {
+		method string
+		flags  byte
+	}{
+		{"Unary", 0},
+		{"Stream", flagRemoteClosed},
+	} {
+		for _, end := range []struct {
+			name    string
+			timeout time.Duration
+			giveUp  func(*rawPeer)
+		}{
+			{"deadline", time.Second, func(p *rawPeer) {
+				p.wantStatus(1, codes.DeadlineExceeded, "context deadline exceeded")
+			}},
+			{"cancel", 0, func(p *rawPeer) { p.write(1, typeCancel, 0, nil) }},
+			{"cancel because of the deadline", 0, func(p *rawPeer) { p.write(1, typeCancel, flagDeadline, nil) }},
+		} {
+			t.Run(kind.method+", "+end.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g := newGate(t)
+					srv := newServer(t, ttrpc.WithServerMaxConcurrentCalls(1))
+					srv.RegisterService(semService, &ttrpc.ServiceDesc{
+						Methods: map[string]ttrpc.Method{"Unary": func(context.Context, func(any) error) (any, error) {
+							g.wait()
+							return &wrapperspb.StringValue{}, nil
+						}},
+						Streams: map[string]ttrpc.Stream{"Stream": {StreamingServer: true, Handler: func(context.Context, ttrpc.StreamServer) (any, error) {
+							g.wait()
+							return nil, nil
+						}}},
+					})
+					p := newRawPeer(t, servePipe(t, srv).dialPipe(t))
+					p.requestMessage(1, kind.flags, &ttrpc.Request{
+						Service:     semService,
+						Method:      kind.method,
+						TimeoutNano: end.timeout.Nanoseconds(),
+					})
+					await(t, g.entered, "the handler")
+					end.giveUp(p)
+					for _, id := range []uint32{3, 5} {
+						synctest.Wait()
+						p.request(id, 0, semService, "Unary", nil)
+						p.wantStatus(id, codes.ResourceExhausted, "too many concurrent calls on this connection: limit 1")
+					}
+					require.Empty(t, g.entered, "handlers started")
+
+					g.release()
+					synctest.Wait()
+					p.request(7, 0, semService, "Unary", nil)
+					p.wantStatus(7, codes.OK, "")
+				})
+			})
+		}
+	}
 }
 
 // TestMetadataIsBounded sends metadata of very many values, which take much more
@@ -98,7 +168,7 @@ func TestMetadataIsBounded(t *testing.T) {
 	p.write(99, typeRequest, 0, odd)
 	p.wantStatus(99, codes.ResourceExhausted, fmt.Sprintf("metadata exceeds %d bytes", 1<<20))
 
-	const most = (1 << 20) / (1 + 64)
+	const most = (1 << 20) / (1 + 128)
 	for i, values := range []int{1, most, most + 1, 500_000} {
 		id := uint32(2*i + 1)
 		p.write(id, typeRequest, 0, request(values))

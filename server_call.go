@@ -115,7 +115,7 @@ func (c *serverCall) startDeadline(timeoutNano int64) {
 		c.expire()
 		return
 	}
-	c.deadline.timer = time.AfterFunc(timeout, c.deadlinePassed)
+	c.deadline.after(timeout, c.deadlinePassed)
 }
 
 // deadlinePatience is how long a call's answer waits for the handler, when the
@@ -127,7 +127,7 @@ const deadlinePatience = 50 * time.Millisecond
 // the timer's. If it does not return, the call is answered without it.
 func (c *serverCall) deadlinePassed() {
 	c.abandon(context.DeadlineExceeded)
-	time.AfterFunc(deadlinePatience, c.expire)
+	c.deadline.after(deadlinePatience, c.expire)
 }
 
 // expire answers the call, whose deadline has passed, unless it has been answered.

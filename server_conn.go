@@ -179,8 +179,12 @@ func (sc *serverConn) handleRequest(h frameHeader, payload []byte, buf *buffer) 
 		sc.postResponse(h.streamID, refusal)
 		return
 	}
+	if req.apart {
+		buf.release()
+		buf = nil
+	}
 	call := newServerCall(sc, h.streamID, &req)
-	call.size = uint32(len(payload))
+	call.size = uint32(len(payload) + req.mdSize)
 	call.method = method
 	if stream != nil {
 		newServerStream(call, stream)
