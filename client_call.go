@@ -231,26 +231,12 @@ func (c *Client) invoke(ctx context.Context, request *Request, response *Respons
 
 // requestFrame encodes a Request, without its stream id.
 func (c *Client) requestFrame(ctx context.Context, flags frameFlags, req *outRequest) (outFrame, error) {
-	f, err := c.out.newFrame(ctx, req.size())
-	if err != nil {
-		return f, err
-	}
-	defer c.out.discardUnsealed(&f)
-	b, err := req.append(f.b)
-	f, err = c.out.sealFrame(f, frameHeader{typ: frameRequest, flags: flags}, b, err)
-	return f, err
+	return c.out.encodeFrame(ctx, frameHeader{typ: frameRequest, flags: flags}, req.size(), req.append)
 }
 
 // messageFrame encodes e as the payload of a frame.
 func (c *Client) messageFrame(ctx context.Context, h frameHeader, e encoding) (outFrame, error) {
-	f, err := c.out.newFrame(ctx, e.size)
-	if err != nil {
-		return f, err
-	}
-	defer c.out.discardUnsealed(&f)
-	b, err := e.append(f.b)
-	f, err = c.out.sealFrame(f, h, b, err)
-	return f, err
+	return c.out.encodeFrame(ctx, h, e.size, e.append)
 }
 
 // roundTrip sends a Request and waits for what comes back. The caller frees the

@@ -33,6 +33,27 @@ type sendHook interface {
 	onSend() (streamID uint32, err error)
 }
 
+// encodeFrame returns a frame with the payload that appendPayload appends, which has
+// at most size bytes. Its errors are those of newFrame and of appendPayload, which
+// may also panic: a message's own code may run, and somebody may recover.
+func (w *writer) encodeFrame(ctx context.Context, h frameHeader, size int, appendPayload func([]byte) ([]byte, error)) (outFrame, error) {
+	f, err := w.newFrame(ctx, size)
+	if err != nil {
+		return outFrame{}, err
+	}
+	defer func() {
+		if !f.sealed {
+			w.discard(f)
+		}
+	}()
+	b, err := appendPayload(f.b)
+	if err != nil {
+		return outFrame{}, err
+	}
+	f.seal(h, b)
+	return f, nil
+}
+
 // maxUnreserved is the largest payload for which newFrame reserves no room: encoded,
 // the message takes less than the goroutine that waits with it.
 const maxUnreserved = 1<<10 - frameHeaderLength
@@ -40,8 +61,8 @@ const maxUnreserved = 1<<10 - frameHeaderLength
 // newFrame returns a frame with room for a payload of size bytes behind its
 // header. It waits for the turn if it is large, and, unless it is small, for room
 // in the writer's queue: with a peer that does not read, messages wait unencoded.
-// The payload is to be appended to b, and the result given to sealFrame. Its errors
-// are an *OversizedMessageErr, ctx's, and ErrClosed.
+// The payload is to be appended to b, and the result given to seal. Its errors are
+// an *OversizedMessageErr, ctx's, and ErrClosed.
 func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 	if size > int(w.maxSend) {
 		return outFrame{}, newOversizedMessageErr(size, int(w.maxSend))
@@ -68,25 +89,11 @@ func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 	return f, nil
 }
 
-// sealFrame completes a frame, whose payload has been appended: b and err are
-// what that returned. With an error it gives the frame back.
-func (w *writer) sealFrame(f outFrame, h frameHeader, b []byte, err error) (outFrame, error) {
-	if err != nil {
-		w.discard(f)
-		return outFrame{}, err
-	}
+// seal completes a frame, whose header and payload are b.
+func (f *outFrame) seal(h frameHeader, b []byte) {
 	h.length = uint32(len(b) - frameHeaderLength)
 	putFrameHeader(b, h)
 	f.b, f.buf.b, f.sealed = b, b, true
-	return f, nil
-}
-
-// discardUnsealed is deferred by whoever encodes a message: the message's own
-// code may panic, and somebody may recover.
-func (w *writer) discardUnsealed(f *outFrame) {
-	if !f.sealed {
-		w.discard(*f)
-	}
 }
 
 // discard gives back what came with a frame: it is not sent, or a copy is.

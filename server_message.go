@@ -72,22 +72,18 @@ func (sc *serverConn) frame(ctx context.Context, h frameHeader, e encoding) (out
 	if h.typ == frameResponse {
 		size = responseSize(size)
 	}
-	f, err := sc.out.newFrame(ctx, size)
-	if err != nil {
-		return f, err
-	}
-	defer sc.out.discardUnsealed(&f)
-	var b []byte
-	if h.typ == frameResponse {
-		b, err = appendResponse(f.b, e)
-	} else {
-		b, err = e.append(f.b)
-	}
-	if err != nil {
-		err = marshalError(err)
-	}
-	f, err = sc.out.sealFrame(f, h, b, err)
-	return f, err
+	return sc.out.encodeFrame(ctx, h, size, func(b []byte) ([]byte, error) {
+		var err error
+		if h.typ == frameResponse {
+			b, err = appendResponse(b, e)
+		} else {
+			b, err = e.append(b)
+		}
+		if err != nil {
+			err = marshalError(err)
+		}
+		return b, err
+	})
 }
 
 // isNil reports whether v is nil, or a nil pointer.

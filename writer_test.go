@@ -103,7 +103,8 @@ func seal(ctx context.Context, w *writer, id uint32, payload []byte) (outFrame, 
 	if err != nil {
 		return f, err
 	}
-	return w.sealFrame(f, frameHeader{streamID: id, typ: frameData}, append(f.b, payload...), nil)
+	f.seal(frameHeader{streamID: id, typ: frameData}, append(f.b, payload...))
+	return f, nil
 }
 
 // sealed is seal where nothing can go wrong.
@@ -288,7 +289,7 @@ func TestWriterKeepsFramesWholeAndInOrder(t *testing.T) {
 						payload = append(binary.BigEndian.AppendUint32(nil, uint32(s*each+i)), payload...)
 						f, err := w.newFrame(ctx, len(payload))
 						if err == nil {
-							f, _ = w.sealFrame(f, frameHeader{typ: frameData}, append(f.b, payload...), nil)
+							f.seal(frameHeader{typ: frameData}, append(f.b, payload...))
 							f.hook = &hook
 							err = w.send(ctx, f, sendMode(i%3))
 						}
@@ -757,7 +758,7 @@ func TestLargeFramesTakeTurns(t *testing.T) {
 		go func() {
 			f, err := w.newFrame(ctx, turnSize)
 			if err == nil {
-				f, _ = w.sealFrame(f, frameHeader{streamID: 1, typ: frameData}, append(f.b, make([]byte, turnSize)...), nil)
+				f.seal(frameHeader{streamID: 1, typ: frameData}, append(f.b, make([]byte, turnSize)...))
 				err = w.send(ctx, f, sendNow)
 			}
 			ends <- err
