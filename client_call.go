@@ -244,11 +244,7 @@ func (c *Client) messageFrame(ctx context.Context, h frameHeader, e encoding) (o
 func (c *Client) roundTrip(ctx context.Context, f outFrame) (*clientCall, error) {
 	call := c.newCall()
 	f.hook = call
-	mode := sendNow
-	if c.inFlight() > 1 {
-		mode = sendShared
-	}
-	if err := c.out.send(ctx, f, mode); err != nil {
+	if err := c.out.send(ctx, f, modeAmong(c.inFlight())); err != nil {
 		call.free()
 		return nil, err
 	}

@@ -251,13 +251,10 @@ func (cs *clientStream) giveUp(cause error) {
 
 // mode returns how the next message is best sent.
 func (cs *clientStream) mode() sendMode {
-	switch {
-	case cs.sends.Add(1) > pipelined:
+	if cs.sends.Add(1) > pipelined {
 		return sendLater
-	case cs.client.inFlight() > 1:
-		return sendShared
 	}
-	return sendNow
+	return modeAmong(cs.client.inFlight())
 }
 
 // CloseSend implements ClientStream.

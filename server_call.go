@@ -301,11 +301,7 @@ func (c *serverCall) finish(result any, err error) {
 	f, err := c.answerFrame(result, err)
 	if err == nil {
 		f.hook = c
-		mode := sendNow
-		if sc.inFlight() > 1 {
-			mode = sendShared
-		}
-		err = sc.out.send(context.Background(), f, mode)
+		err = sc.out.send(context.Background(), f, modeAmong(sc.inFlight()))
 	}
 	if err != nil { // answered already, or the connection has ended
 		sc.remove(c)

@@ -141,12 +141,9 @@ func (ss *serverStream) SendMsg(m any) error {
 		return err
 	}
 	f.hook = ss
-	mode := sendNow
-	switch {
-	case ss.sends.Add(1) > pipelined:
+	mode := modeAmong(sc.inFlight())
+	if ss.sends.Add(1) > pipelined {
 		mode = sendLater
-	case sc.inFlight() > 1:
-		mode = sendShared
 	}
 	return sc.out.send(ss.call, f, mode)
 }

@@ -187,6 +187,15 @@ const (
 	sendLater
 )
 
+// modeAmong returns how a frame is best sent while so many calls are in flight on
+// the connection.
+func modeAmong(inFlight int) sendMode {
+	if inFlight > 1 {
+		return sendShared
+	}
+	return sendNow
+}
+
 // send takes f over. It waits, at most until ctx ends, while too much is
 // queued. When it returns nil the frame is written or will be; an error of the
 // connection shows up elsewhere. When it returns an error the frame is not
