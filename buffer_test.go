@@ -64,9 +64,28 @@ func TestCopyBufferIsACopy(t *testing.T) {
 	empty.release()
 }
 
+// A buffer that has no pool is forgotten when it is released: whoever got it from
+// a pool would find less room than asked for.
 func TestReleaseTakesNilAndUnpooled(t *testing.T) {
 	(*buffer)(nil).release()
-	(&buffer{b: make([]byte, 3), class: -1}).release()
+	unpooled := map[*buffer]bool{}
+	for range 20 { // a pool does not give everything back
+		buf := &buffer{b: make([]byte, 3), class: -1}
+		buf.release()
+		unpooled[buf] = true
+	}
+	var taken []*buffer
+	for class, size := range bufferClasses {
+		for range 3 {
+			buf := getBuffer(size)
+			require.False(t, unpooled[buf], "a buffer of class %d has no pool", class)
+			require.GreaterOrEqual(t, cap(buf.b), size)
+			taken = append(taken, buf)
+		}
+	}
+	for _, buf := range taken {
+		buf.release()
+	}
 }
 
 // A buffer that somebody made longer than its class is kept, and serves.
