@@ -65,7 +65,7 @@ tidy: ## tidy every go.mod that users get
 generators: ## generate code by ttrpc-gen, protoc, buf and protobuild, and compare it
 	cd integration/generators && go run .
 
-interop: ## run against released versions, ttrpc-rust, and the tests of users
+interop: ## run against released versions, ttrpc-rust, containerd, and the tests of users
 	cd integration/interop && go run .
 
 soak: ## load a server for 20 minutes, and watch what it holds
