@@ -166,8 +166,19 @@ func (l *memoryListener) Accept() (net.Conn, error) {
 	}
 }
 
+// Close closes what has not been accepted as well, as the kernel does.
 func (l *memoryListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
+	l.once.Do(func() {
+		close(l.closed)
+		for {
+			select {
+			case conn := <-l.conns:
+				conn.Close()
+			default:
+				return
+			}
+		}
+	})
 	return nil
 }
 
