@@ -22,8 +22,7 @@ type outFrame struct {
 	// the frame has been written.
 	turn bool
 
-	reserved int  // bytes reserved for it in the writer's queue
-	sealed   bool // it is complete
+	reserved int // bytes reserved for it in the writer's queue
 }
 
 // sendHook binds what must happen in the order of frames to that order.
@@ -41,8 +40,9 @@ func (w *writer) encodeFrame(ctx context.Context, h frameHeader, size int, appen
 	if err != nil {
 		return outFrame{}, err
 	}
+	sealed := false
 	defer func() {
-		if !f.sealed {
+		if !sealed {
 			w.discard(f)
 		}
 	}()
@@ -51,6 +51,7 @@ func (w *writer) encodeFrame(ctx context.Context, h frameHeader, size int, appen
 		return outFrame{}, err
 	}
 	f.seal(h, b)
+	sealed = true
 	return f, nil
 }
 
@@ -93,7 +94,7 @@ func (w *writer) newFrame(ctx context.Context, size int) (outFrame, error) {
 func (f *outFrame) seal(h frameHeader, b []byte) {
 	h.length = uint32(len(b) - frameHeaderLength)
 	putFrameHeader(b, h)
-	f.b, f.buf.b, f.sealed = b, b, true
+	f.b, f.buf.b = b, b
 }
 
 // discard gives back what came with a frame: it is not sent, or a copy is.

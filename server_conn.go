@@ -324,17 +324,13 @@ func (sc *serverConn) inFlight() int { return sc.calls.len() }
 
 // cancelCalls cancels the calls that are running.
 func (sc *serverConn) cancelCalls() {
-	for _, call := range sc.snapshot() {
-		call.abandon(context.Canceled)
-	}
-}
-
-func (sc *serverConn) snapshot() []*serverCall {
 	sc.mu.Lock()
-	defer sc.mu.Unlock()
 	calls := make([]*serverCall, 0, sc.calls.len())
 	for _, call := range sc.calls.all {
 		calls = append(calls, call)
 	}
-	return calls
+	sc.mu.Unlock()
+	for _, call := range calls {
+		call.abandon(context.Canceled)
+	}
 }
